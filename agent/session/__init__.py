@@ -1,0 +1,1 @@
+"""The pure core: a session is the fold of its events. Standard library only; no clock, no I/O."""

@@ -1,0 +1,61 @@
+"""Everything that goes wrong here, as one tree.
+
+RecorderError
+├── SettingsIncomplete         production settings are missing; all are named
+├── LeaseLost                  another recorder holds the session; our write was refused
+├── SessionNotSaved            the database did not take the session; it waits in the spool
+├── TranscriptionUnavailable   the transcription service gave no answer for an utterance
+├── MessageRefused             a data message is malformed, oversized or from the wrong role
+└── ServiceNotStarted          a local service that `dev` needs did not come up
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from traceback import extract_tb
+from typing import Any
+
+
+class RecorderError(Exception):
+    """The session recorder could not do what was asked."""
+
+
+class SettingsIncomplete(RecorderError):
+    """Settings that production needs are missing."""
+
+    def __init__(self, missing: Sequence[str]) -> None:
+        self.missing = tuple(missing)
+        super().__init__("missing settings: " + ", ".join(self.missing))
+
+
+class LeaseLost(RecorderError):
+    """Another recorder holds this session."""
+
+
+class SessionNotSaved(RecorderError):
+    """The session could not be written; it waits in the spool."""
+
+
+class TranscriptionUnavailable(RecorderError):
+    """The transcription service gave no answer for this utterance."""
+
+
+class MessageRefused(RecorderError):
+    """A data message was malformed, oversized or not its sender's to send."""
+
+
+class ServiceNotStarted(RecorderError):
+    """A local service did not come up."""
+
+
+def what_failed(error: BaseException) -> dict[str, Any]:
+    """An error as log fields: its type and place, never its text, which may quote what people said.
+
+    (PostgreSQL's messages quote the failing row, an HTTP client's the request.)
+    """
+    fields: dict[str, Any] = {"error": type(error).__name__}
+    if frames := extract_tb(error.__traceback__):
+        fields["where"] = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
+    for name in ("sqlstate", "table_name", "column_name", "constraint_name", "status_code"):
+        if value := getattr(error, name, None):
+            fields[name] = value
+    return fields

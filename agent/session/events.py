@@ -1,0 +1,150 @@
+"""What can happen in a room: small immutable facts, each with the time at which it happened.
+
+An event is journaled as (kind, at, data); `to_row` and `from_row` are that translation. Times are aware
+`datetime`s in UTC. Two equal events are one: the fold ignores the second, so a journal may repeat itself
+(a flush whose answer was lost, a spool replayed twice) without the session changing.
+"""
+
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+Role = Literal["student", "counselor", "participant"]
+Speaker = Literal["user", "counselor", "participant"]
+Leg = Literal["sfu_to_recorder", "client_to_sfu"]
+ConnectionQuality = Literal["excellent", "good", "poor", "lost"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParticipantJoined:
+    """A stay began. `at` is LiveKit's own `joined_at`, which may be before the recorder was there."""
+
+    at: datetime
+    identity: str
+    participant_sid: str
+    name: str
+    role: Role
+    user_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParticipantLeft:
+    """A stay ended."""
+
+    at: datetime
+    identity: str
+    participant_sid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UtteranceHeard:
+    """Words of someone, from `at`, when they began, to `end`. `language`: ISO 639-1, where it is told."""
+
+    at: datetime
+    end: datetime
+    identity: str
+    text: str
+    source: Literal["whisper", "data"]
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityRead:
+    """One track over one interval of `seconds` that ended at `at`; packets are counted in that interval.
+
+    Bitrate in kbit/s of payload without headers, fps in frames per second, jitter and round trip in ms.
+    """
+
+    at: datetime
+    seconds: float
+    identity: str
+    track_sid: str
+    source: str
+    leg: Leg
+    bitrate_kbps: float
+    fps: float | None = None
+    packets_lost: int | None = None
+    packets_received: int | None = None
+    jitter_ms: float | None = None
+    round_trip_ms: float | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionQualityChanged:
+    """LiveKit's score of a participant's connection: a state that holds until the next, or the leave."""
+
+    at: datetime
+    identity: str
+    quality: ConnectionQuality
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapNoted:
+    """Something was missed, from `at` to `until`, and why. `identity` is None when it was the whole room."""
+
+    at: datetime
+    until: datetime
+    what: Literal["transcript", "quality", "presence", "everything"]
+    reason: str
+    identity: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionEnded:
+    """Everyone had left, or a participant ended the session. A later join opens it again."""
+
+    at: datetime
+    reason: str
+
+
+Event = (
+    ParticipantJoined
+    | ParticipantLeft
+    | UtteranceHeard
+    | QualityRead
+    | ConnectionQualityChanged
+    | GapNoted
+    | SessionEnded
+)
+
+KINDS: dict[str, type[Event]] = {
+    kind.__name__: kind
+    for kind in (
+        ParticipantJoined,
+        ParticipantLeft,
+        UtteranceHeard,
+        QualityRead,
+        ConnectionQualityChanged,
+        GapNoted,
+        SessionEnded,
+    )
+}
+_TIMES = ("end", "until")
+
+
+def to_row(event: Event) -> tuple[str, datetime, dict[str, Any]]:
+    """(kind, at, data): what the journal stores; `data` is JSON without the unset fields."""
+    data = {name: value for name, value in asdict(event).items() if value is not None}
+    at = data.pop("at")
+    return type(event).__name__, at, {k: iso(v) if k in _TIMES else v for k, v in data.items()}
+
+
+def from_row(kind: str, at: datetime, data: dict[str, Any]) -> Event:
+    """The event of a journal row. Raises KeyError for a kind this version does not know."""
+    known = {field.name for field in fields(KINDS[kind])}
+    values: dict[str, Any] = {k: v for k, v in data.items() if k in known}
+    values |= {k: datetime.fromisoformat(values[k]) for k in _TIMES if k in values}
+    return KINDS[kind](at=at, **values)
+
+
+def iso(moment: datetime) -> str:
+    """ISO 8601 in UTC to the millisecond: `2026-01-31T10:20:30.123Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def milliseconds(moment: datetime) -> datetime:
+    """The moment in UTC, to the millisecond: what survives the journal, so that equal events stay equal."""
+    moment = moment.astimezone(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

@@ -1,0 +1,192 @@
+"""A session is the fold of its events.
+
+The fold does not depend on the order in which events are applied, and applying one twice changes nothing:
+each is kept by what it is about, and everything else is derived when asked. So a journal that a second
+recorder continued, or into which a spool was replayed late, folds to the same session.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import zip_longest
+from typing import Any
+
+from agent.session.events import (
+    ConnectionQualityChanged,
+    Event,
+    GapNoted,
+    ParticipantJoined,
+    ParticipantLeft,
+    QualityRead,
+    SessionEnded,
+    UtteranceHeard,
+    iso,
+)
+from agent.session.metrics import QualityState, averages
+from agent.session.rooms import SessionInfo, speaker_of
+from agent.session.transcript import in_order
+
+ENDED_BY_PARTICIPANT = "ended_by_participant"
+ROOM_EMPTY = "room_empty"
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """One presence of one participant, from join to leave; `left_at` is None while present."""
+
+    joined: ParticipantJoined
+    left_at: datetime | None
+
+
+@dataclass(slots=True)
+class Session:
+    """What is known of a session so far."""
+
+    info: SessionInfo
+    _seen: set[Event] = field(default_factory=set)
+    _joins: dict[str, ParticipantJoined] = field(default_factory=dict)
+    _leaves: dict[str, datetime] = field(default_factory=dict)
+    _utterances: list[UtteranceHeard] = field(default_factory=list)
+    _readings: list[QualityRead] = field(default_factory=list)
+    _quality: list[ConnectionQualityChanged] = field(default_factory=list)
+    _gaps: list[GapNoted] = field(default_factory=list)
+    _endings: list[SessionEnded] = field(default_factory=list)
+
+    def apply(self, event: Event) -> bool:
+        """Take the event in; False when it was known already."""
+        if event in self._seen:
+            return False
+        self._seen.add(event)
+        match event:
+            case ParticipantJoined():
+                known = self._joins.get(event.participant_sid, event)
+                self._joins[event.participant_sid] = max(known, event, key=_how_much_it_tells)
+            case ParticipantLeft():
+                left_at = self._leaves.get(event.participant_sid, event.at)
+                self._leaves[event.participant_sid] = min(left_at, event.at)
+            case UtteranceHeard():
+                self._utterances.append(event)
+            case QualityRead():
+                self._readings.append(event)
+            case ConnectionQualityChanged():
+                self._quality.append(event)
+            case GapNoted():
+                self._gaps.append(event)
+            case SessionEnded():
+                self._endings.append(event)
+        return True
+
+    @property
+    def stays(self) -> list[Stay]:
+        """All stays, by the time they began."""
+        joins = sorted(self._joins.values(), key=lambda j: (j.at, j.participant_sid))
+        leaves = ((join, self._leaves.get(join.participant_sid)) for join in joins)
+        # LiveKit's clock says when someone joined, ours when they left: a stay never ends before it began.
+        return [Stay(join, max(left_at, join.at) if left_at else None) for join, left_at in leaves]
+
+    @property
+    def present(self) -> list[Stay]:
+        """Those who have not left."""
+        return [stay for stay in self.stays if stay.left_at is None]
+
+    @property
+    def start_time(self) -> datetime | None:
+        """When the first participant joined; None while nobody has."""
+        return min((join.at for join in self._joins.values()), default=None)
+
+    @property
+    def ending(self) -> SessionEnded | None:
+        """How the session ended; None while it goes on, which it does again after a later join.
+
+        Whoever lingers after a participant ended the session moves its end, not its reason.
+        """
+        last_join = max((join.at for join in self._joins.values()), default=None)
+        valid = sorted(
+            (e for e in self._endings if last_join is None or e.at >= last_join),
+            key=lambda e: (e.at, e.reason),
+        )
+        if not valid:
+            return None
+        asked = next((e for e in valid if e.reason == ENDED_BY_PARTICIPANT), valid[-1])
+        return SessionEnded(at=valid[-1].at, reason=asked.reason)
+
+    @property
+    def last_evidence(self) -> datetime | None:
+        """The latest moment of which anything is known."""
+        return max((e.end if isinstance(e, UtteranceHeard) else e.at for e in self._seen), default=None)
+
+    @property
+    def user_id(self) -> str | None:
+        """Of the room's metadata, else of the first student who has one."""
+        if self.info.user_id is not None:
+            return str(self.info.user_id)
+        students = (stay.joined for stay in self.stays if stay.joined.role == "student")
+        return next((student.user_id for student in students if student.user_id), None)
+
+    def transcript(self) -> list[dict[str, Any]]:
+        """The words, in the order in which they began; nothing twice."""
+        known_last = sorted(self.stays, key=lambda stay: stay.joined.role != "participant")
+        speakers = {stay.joined.identity: speaker_of(stay.joined.role) for stay in known_last}
+        return [
+            {
+                "speaker": speakers.get(u.identity, "participant"),
+                "text": u.text,
+                "timestamp": iso(u.at),
+                "end": iso(u.end),
+                "identity": u.identity,
+                "source": u.source,
+            }
+            | ({"language": u.language} if u.language else {})
+            for u in in_order(self._utterances)
+        ]
+
+    def quality_metrics(self) -> dict[str, Any]:
+        """The session's averages, and each participant's."""
+        states = {
+            identity: self._states(identity) for identity in sorted({s.joined.identity for s in self.stays})
+        }
+        everyone = [state for own in states.values() for state in own]
+        figures = averages(self._readings, everyone, self.info.mode)
+        figures["participants"] = {
+            identity: averages([r for r in self._readings if r.identity == identity], own, self.info.mode)
+            for identity, own in states.items()
+        }
+        return figures
+
+    def gaps(self) -> list[dict[str, Any]]:
+        """What was missed, when and why."""
+        return [
+            {"what": g.what, "from": iso(g.at), "until": iso(g.until), "reason": g.reason}
+            | ({"identity": g.identity} if g.identity else {})
+            for g in sorted(self._gaps, key=lambda g: (g.at, g.what, g.identity or "", g.until, g.reason))
+        ]
+
+    def _states(self, identity: str) -> list[QualityState]:
+        """The connection qualities of a participant, each until the next or until they left."""
+        stays = [s for s in self.stays if s.joined.identity == identity]
+        changes = sorted(
+            (c for c in self._quality if c.identity == identity), key=lambda c: (c.at, c.quality)
+        )
+        states = []
+        for change, following in zip_longest(changes, changes[1:]):
+            # Our clock may put a score before the join that LiveKit's clock timed.
+            stay = next((s for s in reversed(stays) if s.joined.at <= change.at), stays[0])
+            left = stay.left_at or self.last_evidence
+            until = min(t for t in (following.at if following else None, left) if t is not None)
+            if until > change.at:
+                states.append(QualityState(change.quality, change.at, until))
+        return states
+
+
+def _how_much_it_tells(join: ParticipantJoined) -> tuple[bool, bool, float, str, str, str]:
+    """A role or user id that became known after the join replaces none; the rest only decides a tie."""
+    tie = (-join.at.timestamp(), join.role, join.name, join.user_id or "")
+    return join.role != "participant", join.user_id is not None, *tie
+
+
+def fold(info: SessionInfo, events: Iterable[Event]) -> Session:
+    """The session that these events make."""
+    session = Session(info)
+    for event in events:
+        session.apply(event)
+    return session

@@ -1,0 +1,99 @@
+"""Every setting, once. `--help` and the README's table are made from these descriptions."""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from agent.session.errors import SettingsIncomplete
+
+
+class Settings(BaseSettings):
+    """Read from the environment (and from a `.env` file, which the environment overrides)."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+
+    livekit_url: str = Field("", description="LiveKit server, e.g. wss://project.livekit.cloud")
+    livekit_api_key: str = Field("", description="LiveKit API key")
+    livekit_api_secret: SecretStr = Field(SecretStr(""), description="LiveKit API secret")
+    database_url: SecretStr = Field(
+        SecretStr(""), description="PostgreSQL, e.g. postgresql://user:password@host/database"
+    )
+    openai_api_key: SecretStr = Field(
+        SecretStr(""),
+        description="Key of the transcription service; needed for OpenAI, any text for a local server",
+    )
+    openai_base_url: str = Field(
+        "", description="Server with OpenAI's transcription API; empty = OpenAI itself"
+    )
+
+    recorder_room_prefix: str = Field(
+        "coaching-", description="Rooms whose name starts so are recorded; empty = every room"
+    )
+    recorder_whisper_model: str = Field("whisper-1", description="Model named in each transcription request")
+    recorder_language: str = Field("", description="ISO 639-1 language of the speech; empty = detect")
+    recorder_stats_interval: float = Field(10.0, ge=1, le=60, description="Seconds between quality readings")
+    recorder_video: Literal["always", "sampled", "never"] = Field(
+        "always",
+        description="How cameras are subscribed for their readings: always (exact), "
+        "sampled (2 s of each interval, cheaper), never (no figures for video)",
+    )
+    recorder_max_rooms: int = Field(
+        0, ge=0, description="Rooms this worker takes before it says it is full; 0 = 8 per core"
+    )
+    recorder_idle_processes: int = Field(2, ge=0, description="Job processes kept warm for the next rooms")
+    recorder_transcription_concurrency: int = Field(
+        2, ge=1, description="Transcription requests under way at once, per room"
+    )
+    recorder_transcription_grace: float = Field(
+        60.0, ge=0, le=240, description="Seconds after the room's end in which late words are still awaited"
+    )
+    recorder_spool_dir: Path = Field(
+        Path(".recorder/spool"), description="Where events wait on disk while the database is away"
+    )
+    recorder_data_dir: Path = Field(
+        Path(".recorder"), description="Where `dev` keeps its local database and models"
+    )
+    recorder_health_port: int = Field(
+        8081, ge=0, le=65535, description="Port of the worker's health check; 0 = any free one"
+    )
+    recorder_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Least severity that is logged"
+    )
+    recorder_local_whisper: str = Field(
+        "base",
+        description="Model of the local Whisper server: base, tiny.en, a folder, or a faster-whisper name",
+    )
+
+    @property
+    def max_rooms(self) -> int:
+        return self.recorder_max_rooms or 8 * (os.cpu_count() or 1)
+
+    def require_complete(self) -> None:
+        """Raise `SettingsIncomplete` naming every setting that production needs and lacks."""
+        missing = [
+            name.upper()
+            for name in ("livekit_url", "livekit_api_key", "livekit_api_secret", "database_url")
+            if not _text(getattr(self, name))
+        ]
+        if not (self.openai_base_url or _text(self.openai_api_key)):
+            missing.append("OPENAI_API_KEY (or OPENAI_BASE_URL for a server of your own)")
+        if missing:
+            raise SettingsIncomplete(missing)
+
+    def as_environment(self) -> dict[str, str]:
+        """The settings as the environment variables they came from, for the processes we start."""
+        return {name.upper(): _text(getattr(self, name)) for name in type(self).model_fields}
+
+
+def _text(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+@lru_cache(maxsize=1)
+def settings_from_environment() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()
