@@ -1,0 +1,74 @@
+"""Who may write a session: one recorder at a time, by a lease with an epoch.
+
+A write checks its lease in its own transaction. A paused recorder that wakes up cannot overwrite its
+successor: the successor's claim has begun a new epoch, and the old one is refused.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from agent.session.errors import LeaseLost
+from agent.session.rooms import SessionInfo
+from db.pool import Connection, Pool
+from db.queries import queries
+
+LEASE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to write a session: an owner's turn. A later turn (epoch) ends all earlier ones."""
+
+    session_id: UUID
+    owner: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who else holds a session just now, and in which room."""
+
+    owner: str
+    room_sid: str
+
+
+async def claim(pool: Pool, info: SessionInfo, start_time: datetime, owner: str) -> Lease | Holder:
+    """The session's lease, creating its row where there is none; or who holds it."""
+    async with pool.acquire() as connection:
+        epoch = await connection.fetchval(
+            queries["claim_session"],
+            info.session_id,
+            info.room_name,
+            info.room_sid,
+            info.user_id,
+            info.counselor_category,
+            info.mode,
+            start_time,
+            owner,
+            LEASE_SECONDS,
+        )
+        if epoch is not None:
+            return Lease(info.session_id, owner, epoch)
+        holder = await connection.fetchrow(queries["lease_holder"], info.session_id)
+        return Holder(holder["lease_owner"], holder["room_sid"] or "") if holder else Holder("", "")
+
+
+@asynccontextmanager
+async def leased(pool: Pool, lease: Lease) -> AsyncIterator[Connection]:
+    """A transaction that renews the lease first. Raises `LeaseLost` when it is no longer ours."""
+    async with pool.acquire() as connection, connection.transaction():
+        renewed = await connection.fetchval(
+            queries["renew_lease"], lease.session_id, lease.owner, lease.epoch, LEASE_SECONDS
+        )
+        if renewed is None:
+            raise LeaseLost
+        yield connection
+
+
+async def release(pool: Pool, lease: Lease) -> None:
+    """Let the next recorder of this session begin at once."""
+    async with pool.acquire() as connection:
+        await connection.execute(queries["release_lease"], lease.session_id, lease.owner, lease.epoch)

@@ -1,0 +1,70 @@
+"""Connections to PostgreSQL: one small pool per process, JSON as Python values, nothing waits for ever."""
+
+import json
+from typing import Any, TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from db.queries import SCHEMA
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+CONNECT_TIMEOUT = 5.0  # s; a database that does not answer sooner counts as away
+STATEMENT_TIMEOUT = 10.0  # s
+_MIGRATION_LOCK = 0x5E55_1035  # any constant that nobody else on this database uses
+
+# Errors that pass by themselves; anything else is a bug and a retry would only repeat it.
+_TRANSIENT = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.InsufficientResourcesError,
+)
+
+
+def is_transient(error: Exception) -> bool:
+    """Whether trying again can help: connection lost, too many of them, shutdown, serialization failure."""
+    return isinstance(error, _TRANSIENT) and not isinstance(error, ValueError)  # asyncpg.DataError is both
+
+
+async def open_pool(dsn: str, *, max_size: int = 2) -> Pool:
+    """A pool that connects when it is first used, so that a recorder can begin while the database is away."""
+    return await asyncpg.create_pool(
+        dsn,
+        min_size=0,
+        max_size=max_size,
+        timeout=CONNECT_TIMEOUT,
+        command_timeout=STATEMENT_TIMEOUT,
+        server_settings={
+            "statement_timeout": f"{STATEMENT_TIMEOUT:.0f}s",
+            "application_name": "coaching-session-recorder",
+        },
+        init=prepare,
+    )
+
+
+async def prepare(connection: Connection) -> None:
+    """Teach a connection to speak JSON."""
+    for kind in ("json", "jsonb"):
+        await connection.set_type_codec(kind, encoder=_encode, decoder=json.loads, schema="pg_catalog")
+
+
+async def migrate(dsn: str) -> None:
+    """Apply `schema.sql`; safe to repeat, also two at once."""
+    connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT)
+    try:
+        async with connection.transaction():
+            await connection.execute("select pg_advisory_xact_lock($1)", _MIGRATION_LOCK)
+            await connection.execute(SCHEMA.read_text("utf-8"))
+    finally:
+        await connection.close()
+
+
+def _encode(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

@@ -1,0 +1,139 @@
+"""Reading and writing sessions. Writes take a connection on which the lease was renewed: see `db.lease`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid5
+
+from agent.session.events import Event, ParticipantJoined, ParticipantLeft, QualityRead, from_row, to_row
+from agent.session.fold import Session, Stay
+from db.pool import Connection, Pool
+from db.queries import queries
+
+
+async def load_events(pool: Pool, session_id: UUID) -> tuple[list[Event], int]:
+    """The journal of a session, and the number that its next event gets."""
+    async with pool.acquire() as connection:
+        rows = await connection.fetch(queries["load_events"], session_id)
+    return [from_row(r["kind"], r["at"], r["data"]) for r in rows], (rows[-1]["seq"] + 1 if rows else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What to write, as it stood at one moment: the session itself may grow while it is being written."""
+
+    session_id: UUID
+    events: list[Event]
+    stays: list[Stay]
+    finished: tuple[Any, ...] | None  # the session's own row; None while it need not be written
+
+
+def changes(session: Session, events: Sequence[Event], *, finished: bool) -> Changes:
+    """These new events with the stays that they speak of; with the whole session when it is `finished`."""
+    touched = {e.participant_sid for e in events if isinstance(e, ParticipantJoined | ParticipantLeft)}
+    stays = [stay for stay in session.stays if finished or stay.joined.participant_sid in touched]
+    return Changes(session.info.session_id, list(events), stays, _row(session) if finished else None)
+
+
+async def write(connection: Connection, what: Changes, first_seq: int) -> None:
+    """Journal the events from this number on, and bring stays, readings and session up to date.
+
+    Writing the same changes with the same numbers again changes nothing.
+    """
+    rows = [to_row(event) for event in what.events]
+    await connection.execute(
+        queries["append_events"],
+        what.session_id,
+        list(range(first_seq, first_seq + len(rows))),
+        [at for _, at, _ in rows],
+        [kind for kind, _, _ in rows],
+        [data for _, _, data in rows],
+    )
+    await _write_readings(connection, what)
+    await _write_stays(connection, what)
+    if what.finished is not None:
+        await connection.execute(queries["write_session"], *what.finished)
+
+
+def _row(session: Session) -> tuple[Any, ...]:
+    """The session as it stands: completed when it has ended, else in progress."""
+    ending = session.ending
+    return (
+        session.info.session_id,
+        "completed" if ending else "in_progress",
+        session.start_time,
+        ending.at if ending else None,
+        session.transcript(),
+        session.quality_metrics(),
+        session.gaps(),
+        ending.reason if ending else None,
+        _uuid(session.user_id),
+    )
+
+
+async def load_record(pool: Pool, session_id: UUID) -> dict[str, Any] | None:
+    """A session as it is stored: its row, and its `participants` and `readings`; None when there is none."""
+    async with pool.acquire() as connection:
+        row = await connection.fetchrow(queries["load_session"], session_id)
+        if row is None:
+            return None
+        stays = await connection.fetch(queries["load_stays"], session_id)
+        readings = await connection.fetch(queries["load_readings"], session_id)
+    return {**row, "participants": [dict(r) for r in stays], "readings": [dict(r) for r in readings]}
+
+
+async def purge_journal(pool: Pool) -> None:
+    """Forget the events of sessions that have been complete for a day."""
+    async with pool.acquire() as connection:
+        await connection.execute(queries["purge_journal"])
+
+
+async def _write_stays(connection: Connection, what: Changes) -> None:
+    session_id = what.session_id
+    await connection.executemany(
+        queries["write_stay"],
+        [
+            (
+                uuid5(session_id, stay.joined.participant_sid),
+                session_id,
+                _uuid(stay.joined.user_id),
+                stay.joined.identity,
+                stay.joined.participant_sid,
+                stay.joined.name,
+                stay.joined.role,
+                stay.joined.at,
+                stay.left_at,
+            )
+            for stay in what.stays
+        ],
+    )
+
+
+async def _write_readings(connection: Connection, what: Changes) -> None:
+    await connection.executemany(
+        queries["write_reading"],
+        [
+            (
+                what.session_id,
+                r.at,
+                r.identity,
+                r.track_sid,
+                r.source,
+                r.leg,
+                r.bitrate_kbps,
+                r.fps,
+                r.packets_lost,
+                r.packets_received,
+                r.jitter_ms,
+                r.round_trip_ms,
+                r.width,
+                r.height,
+            )
+            for r in what.events
+            if isinstance(r, QualityRead)
+        ],
+    )
+
+
+def _uuid(text: str | None) -> UUID | None:
+    return UUID(text) if text else None
