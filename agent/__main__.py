@@ -1,0 +1,160 @@
+"""The command line: `python -m agent --help`."""
+
+import asyncio
+import os
+import signal
+import sys
+from typing import Annotated
+
+import structlog
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from agent import logs
+from agent.session.errors import RecorderError
+from agent.settings import Settings, settings_from_environment
+
+app = typer.Typer(
+    help="Records coaching sessions in LiveKit rooms: who was there, what was said, how good the call was.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    rich_markup_mode="rich",
+    epilog="Settings are environment variables: `python -m agent settings` lists them.",
+)
+console = Console(stderr=True)
+
+
+@app.command()
+def dev() -> None:
+    """Record rooms on this machine; starts every service that no setting names, and says what it started."""
+    from agent.local.services import local_services  # noqa: PLC0415  (not installed in production)
+
+    settings = _settings()
+    logs.configure(settings.recorder_log_level)
+    with local_services(settings, _say) as complete:
+        _migrate(complete)
+        asyncio.run(_work(complete, drain=False, health_host="127.0.0.1"))
+
+
+@app.command()
+def start() -> None:
+    """Record rooms in production; refuses to run incomplete. SIGTERM lets running sessions end."""
+    settings = _settings()
+    logs.configure(settings.recorder_log_level)
+    settings.require_complete()
+    asyncio.run(_work(settings, drain=True))
+
+
+@app.command()
+def demo() -> None:
+    """Hold a session of about a minute between two real clients, and print its record."""
+    from agent.demo.run import run_demo  # noqa: PLC0415
+
+    settings = _settings()
+    raise typer.Exit(run_demo(settings, Console()))
+
+
+@app.command()
+def migrate() -> None:
+    """Apply schema.sql to DATABASE_URL; safe to repeat, also two at once."""
+    settings = _settings()
+    if not settings.database_url.get_secret_value():
+        raise RecorderError("DATABASE_URL is not set")
+    _migrate(settings)
+    _say("the database is up to date")
+
+
+@app.command()
+def doctor() -> None:
+    """Check LiveKit, the database and Whisper one by one, and say what to do about each."""
+    from agent.doctor import examine  # noqa: PLC0415
+
+    raise typer.Exit(asyncio.run(examine(_settings(), Console())))
+
+
+@app.command()
+def whisper(
+    host: Annotated[str, typer.Option(help="Address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on")] = 8090,
+    model: Annotated[str, typer.Option(help="base, tiny.en, a folder, or a faster-whisper name")] = "",
+) -> None:
+    """Serve a local Whisper behind OpenAI's transcription API."""
+    from agent.local.whisper import serve  # noqa: PLC0415
+
+    model = model or _settings().recorder_local_whisper
+    _say(f"Whisper {model} at http://{host}:{port}/v1 (Ctrl-C ends it)")
+    serve(host, port, model)
+
+
+@app.command(name="settings")
+def show_settings(
+    markdown: Annotated[bool, typer.Option(help="As the README's table")] = False,
+) -> None:
+    """List every setting: environment variable, default, what it does."""
+    rows = [
+        (name.upper(), str(field.default) if str(field.default) != "" else "", field.description or "")
+        for name, field in Settings.model_fields.items()
+    ]
+    if markdown:
+        sys.stdout.write("| setting | default | what |\n| --- | --- | --- |\n")
+        for name, default, what in rows:
+            sys.stdout.write(f"| `{name}` | {f'`{default}`' if default else ''} | {what} |\n")
+        return
+    table = Table("setting", "default", "what", box=None)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+async def _work(settings: Settings, *, drain: bool, health_host: str = "") -> None:
+    """Work until told to stop; told twice, stop at once."""
+    from agent.worker import running  # noqa: PLC0415  (slow to import; --help need not)
+
+    log = structlog.stdlib.get_logger()
+    told_to_stop = asyncio.Event()
+
+    def stop() -> None:
+        if told_to_stop.is_set():
+            os._exit(1)
+        told_to_stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    async with running(settings, health_host=health_host) as server:
+        await told_to_stop.wait()
+        if drain:
+            log.info("draining", sessions=len(server.active_jobs))
+            await server.drain()
+
+
+def _migrate(settings: Settings) -> None:
+    from db.pool import migrate as apply_schema  # noqa: PLC0415
+
+    asyncio.run(apply_schema(settings.database_url.get_secret_value()))
+
+
+def _settings() -> Settings:
+    try:
+        return settings_from_environment()
+    except ValidationError as error:
+        wrong = "; ".join(f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+        raise RecorderError(f"wrong settings: {wrong}") from None
+
+
+def _say(line: str) -> None:
+    console.print(line, highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Run a command; what goes wrong as expected is told in one line."""
+    try:
+        app()
+    except RecorderError as error:
+        _say(f"[red]error:[/red] {error}")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

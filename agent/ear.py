@@ -1,0 +1,68 @@
+"""One audio track of one participant: frames -> voice activity -> utterances with their times."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from time import time
+
+import numpy as np
+from livekit import rtc
+from livekit.local_inference import VAD
+
+from agent.session.events import milliseconds
+from agent.utterances import RATE, WINDOW, Cutter, Samples, StreamClock, Utterance
+
+FRAME_MS = (
+    160  # five windows of the voice activity model; Python is woken so much less often than every 10 ms
+)
+
+
+class Ear:
+    """Listens to a track until it ends or `close` is called."""
+
+    def __init__(self, track: rtc.RemoteAudioTrack, heard: Callable[[Utterance], None]) -> None:
+        self.frames_until: datetime | None = None  # None before the first frame
+        self._heard = heard
+        self._stream = rtc.AudioStream(track, sample_rate=RATE, num_channels=1, frame_size_ms=FRAME_MS)
+        self._clock = StreamClock()
+        self._cutter = Cutter()
+        self._vad = VAD()
+        self._samples = 0
+
+    async def listen(self, on_first_frame: Callable[[], None]) -> None:
+        """Hear everything; whatever is being said when the stream ends is an utterance too."""
+        rest: Samples = np.empty(0, np.int16)
+        try:
+            async for event in self._stream:
+                if self.frames_until is None:
+                    on_first_frame()
+                samples = np.frombuffer(event.frame.data, np.int16)
+                self._samples += len(samples)
+                self._clock.frame_arrived(self._samples, time())
+                rest = self._hear(np.concatenate((rest, samples)))
+                self.frames_until = self.time_of(self._samples)
+        finally:
+            self.cut_now()
+            await self._stream.aclose()
+            self._vad.close()
+
+    async def close(self) -> None:
+        """End the stream; `listen` finishes with what has been heard."""
+        await self._stream.aclose()
+
+    def cut_now(self) -> None:
+        """End the utterance under way here."""
+        if utterance := self._cutter.flush():
+            self._heard(utterance)
+
+    def time_of(self, sample: int) -> datetime:
+        """When this sample was heard."""
+        return milliseconds(datetime.fromtimestamp(self._clock.time_of(sample), UTC))
+
+    def _hear(self, samples: Samples) -> Samples:
+        """Cut what is there in whole windows; the rest waits for the next frame."""
+        whole = len(samples) // WINDOW * WINDOW
+        for start in range(0, whole, WINDOW):
+            window = samples[start : start + WINDOW]
+            if utterance := self._cutter.push(window, self._vad.predict(window)):
+                self._heard(utterance)
+        return samples[whole:]

@@ -1,0 +1,124 @@
+"""LiveKit's room events -> joined, left, connection quality.
+
+Handlers never raise: the SDK would log the whole event, and events carry what people say.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import get_args
+
+import structlog
+from livekit import rtc
+
+from agent.recorder import Recorder, now
+from agent.session.events import (
+    ConnectionQuality,
+    ConnectionQualityChanged,
+    GapNoted,
+    ParticipantJoined,
+    ParticipantLeft,
+    Role,
+    SessionEnded,
+    milliseconds,
+)
+from agent.session.fold import ROOM_EMPTY
+from agent.session.rooms import role_of, storable, user_id_of
+
+log = structlog.stdlib.get_logger()
+
+
+def is_recorded(participant: rtc.RemoteParticipant) -> bool:
+    """Everybody but egress and those who are hidden, as other recorders are."""
+    return (
+        participant.kind != rtc.ParticipantKind.PARTICIPANT_KIND_EGRESS and not participant.permissions.hidden
+    )
+
+
+def role_in_room(participant: rtc.RemoteParticipant) -> Role:
+    """The role that a participant's attributes, metadata and identity claim."""
+    return role_of(participant.identity, participant.attributes, participant.metadata)
+
+
+class Presence:
+    """Follows who comes and goes."""
+
+    def __init__(self, room: rtc.Room, recorder: Recorder, *, on_empty: Callable[[], None]) -> None:
+        self._room = room
+        self._recorder = recorder
+        self._on_empty = on_empty
+        self._present: dict[str, str] = {}  # participant_sid -> identity
+        self._cut_off_since: datetime | None = None
+        room.on("participant_connected", self._connected)
+        room.on("participant_disconnected", self._disconnected)
+        room.on("participant_attributes_changed", lambda _changed, who: self._told_more(who))
+        room.on("participant_metadata_changed", lambda who, _old, _new: self._told_more(who))
+        room.on("connection_quality_changed", self._quality_changed)
+        room.on("reconnecting", self._reconnecting)
+        room.on("reconnected", self._reconnected)
+
+    def note_those_already_here(self) -> None:
+        """Whoever was in the room before us gets no `participant_connected`."""
+        for participant in self._room.remote_participants.values():
+            self._connected(participant)
+
+    def _connected(self, participant: rtc.RemoteParticipant) -> None:
+        if not is_recorded(participant) or participant.sid in self._present:
+            return
+        self._present[participant.sid] = participant.identity
+        self._note_stay(participant)
+        log.info("participant_joined", identity=participant.identity, role=role_in_room(participant))
+
+    def _disconnected(self, participant: rtc.RemoteParticipant) -> None:
+        if self._present.pop(participant.sid, None) is None:
+            return
+        at = max(now(), _joined_at(participant))
+        self._recorder.record(
+            ParticipantLeft(at=at, identity=storable(participant.identity), participant_sid=participant.sid)
+        )
+        log.info("participant_left", identity=participant.identity)
+        if not self._present:
+            self._recorder.record(SessionEnded(at=at, reason=ROOM_EMPTY))
+            self._on_empty()
+
+    def _told_more(self, participant: rtc.Participant) -> None:
+        if participant.sid in self._present and isinstance(participant, rtc.RemoteParticipant):
+            self._note_stay(participant)
+
+    def _note_stay(self, participant: rtc.RemoteParticipant) -> None:
+        role = role_in_room(participant)
+        self._recorder.record(
+            ParticipantJoined(
+                at=_joined_at(participant),
+                identity=storable(participant.identity),
+                participant_sid=participant.sid,
+                name=storable(participant.name),
+                role=role,
+                user_id=user_id_of(role, participant.identity, participant.attributes),
+            )
+        )
+
+    def _quality_changed(self, participant: rtc.Participant | None, quality: rtc.ConnectionQuality) -> None:
+        if participant is None or participant.sid not in self._present:
+            return
+        word = rtc.ConnectionQuality(quality).name.removeprefix("QUALITY_").lower()
+        for known in get_args(ConnectionQuality):
+            if word == known:
+                self._recorder.record(
+                    ConnectionQualityChanged(at=now(), identity=storable(participant.identity), quality=known)
+                )
+
+    def _reconnecting(self) -> None:
+        self._cut_off_since = now()
+        log.warning("recorder_reconnecting")
+
+    def _reconnected(self) -> None:
+        if self._cut_off_since is not None:
+            self._recorder.record(
+                GapNoted(at=self._cut_off_since, until=now(), what="everything", reason="recorder_cut_off")
+            )
+            log.info("recorder_reconnected")
+        self._cut_off_since = None
+
+
+def _joined_at(participant: rtc.RemoteParticipant) -> datetime:
+    return milliseconds(participant.joined_at or now())

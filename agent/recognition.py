@@ -1,0 +1,86 @@
+"""One way to Whisper: livekit-plugins-openai, to whatever server the settings name."""
+
+from dataclasses import dataclass
+
+import httpx2
+import numpy as np
+import openai
+import stamina
+import structlog
+from livekit import rtc
+from livekit.agents import APIConnectOptions, APIError
+from livekit.plugins.openai import STT
+
+from agent.session.errors import TranscriptionUnavailable, what_failed
+from agent.settings import Settings
+from agent.utterances import RATE, Samples
+
+log = structlog.stdlib.get_logger()
+
+PERSISTENCE_SECONDS = 300.0  # how long an utterance is tried before it becomes a gap
+_LEAST_SAMPLES = RATE  # services refuse or misjudge less than a second; silence makes up for it
+_ONCE = APIConnectOptions(max_retry=0, timeout=10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What the service heard; `text` is empty where it heard nothing. `language` is ISO 639-1, if told."""
+
+    text: str
+    language: str | None
+
+
+class Recogniser:
+    """Turns utterances into words. Safe to share by all speakers of a process."""
+
+    def __init__(self, settings: Settings, *, persistence: float = PERSISTENCE_SECONDS) -> None:
+        self._persistence = persistence
+        self._http = httpx2.AsyncClient(timeout=httpx2.Timeout(60.0, connect=10.0), follow_redirects=True)
+        self._stt = STT(
+            model=settings.recorder_whisper_model,
+            language=settings.recorder_language or "en",
+            detect_language=not settings.recorder_language,
+            client=openai.AsyncClient(
+                max_retries=0,
+                api_key=settings.openai_api_key.get_secret_value() or "none",
+                base_url=settings.openai_base_url or None,
+                http_client=self._http,
+            ),
+        )
+
+    async def words(self, samples: Samples) -> Words:
+        """The words of an utterance, however often it takes to ask.
+
+        Raises TranscriptionUnavailable when the service refuses, or does not answer for five minutes.
+        """
+        frame = _as_frame(samples)
+        try:
+            async for attempt in stamina.retry_context(
+                on=_may_pass, attempts=None, timeout=self._persistence, wait_initial=0.5, wait_max=10.0
+            ):
+                with attempt:
+                    if attempt.num > 1:
+                        log.warning("transcription_retried", attempt=attempt.num)
+                    event = await self._stt.recognize(frame, conn_options=_ONCE)
+        except APIError as error:
+            log.error("transcription_failed", **what_failed(error))
+            status = getattr(error, "status_code", None)
+            raise TranscriptionUnavailable(f"refused ({status})" if status else "no answer") from None
+        heard = event.alternatives[0]
+        return Words(heard.text.strip(), str(heard.language) or None)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._stt.aclose()
+        await self._http.aclose()
+
+
+def _may_pass(error: Exception) -> bool:
+    """Worth another try: no answer, too many requests, a fault of the server; not what we asked wrongly."""
+    return isinstance(error, APIError) and error.retryable
+
+
+def _as_frame(samples: Samples) -> rtc.AudioFrame:
+    if len(samples) < _LEAST_SAMPLES:
+        samples = np.pad(samples, (0, _LEAST_SAMPLES - len(samples)))
+    return rtc.AudioFrame(samples.tobytes(), RATE, 1, len(samples))

@@ -1,0 +1,220 @@
+"""Events -> fold and journal. Saving, with retry; the spool when that fails.
+
+`record` is called from the room's handlers and never waits. Everything else happens in `keep`, which writes
+what is new within a second and goes on trying for as long as the room lives.
+"""
+
+import asyncio
+import os
+import socket
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import stamina
+import structlog
+
+from agent.session.errors import LeaseLost, SessionNotSaved, what_failed
+from agent.session.events import Event, milliseconds
+from agent.session.fold import Session
+from agent.session.rooms import SessionInfo
+from agent.spool import Spool
+from db import sessions
+from db.lease import LEASE_SECONDS, Holder, Lease, claim, leased, release
+from db.pool import Pool, is_transient
+
+log = structlog.stdlib.get_logger()
+
+FLUSH_SECONDS = 0.5  # events are gathered for so long before they are journaled
+AWAY_SECONDS = 1.0  # between attempts while the database is away
+SAVE_ATTEMPTS = 4  # at once, then after 1, 2 and 4 s
+
+
+def now() -> datetime:
+    """The present, as exact as the journal keeps it."""
+    return milliseconds(datetime.now(UTC))
+
+
+class Recorder:
+    """Keeps one session's record: in memory, in the journal, and finished."""
+
+    def __init__(self, info: SessionInfo, pool: Pool, spool_dir: Path) -> None:
+        self.session = Session(info)
+        self.superseded = asyncio.Event()  # another recorder holds this room: leave it alone
+        self._owner = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+        self._pool = pool
+        self._spool = Spool(spool_dir, info, self._owner)
+        self._lease: Lease | None = None
+        self._waiting_since: float | None = None
+        self._unwritten: list[Event] = []
+        self._spooled = 0
+        self._next_seq = 0
+        self._version = 0
+        self._saved_version = 0
+        self._away = False
+        self._something_new = asyncio.Event()
+        self._saved = asyncio.Condition()
+        self._writing = asyncio.Lock()
+        self._spooling = asyncio.Lock()
+
+    def record(self, event: Event) -> None:
+        """Take in what happened."""
+        if self.session.apply(event):
+            self._unwritten.append(event)
+            self._version += 1
+            self._something_new.set()
+
+    async def keep(self) -> None:
+        """Journal what is new, renew the lease, save what has ended; until cancelled."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LEASE_SECONDS / 3):
+                    await self._something_new.wait()
+            if self.session.ending is None or self._saved_version == self._version:
+                await asyncio.sleep(FLUSH_SECONDS)
+            self._something_new.clear()
+            if not await self._write_or_spool():
+                self._something_new.set()
+                await asyncio.sleep(AWAY_SECONDS)
+
+    async def save(self) -> None:
+        """Write the session as it stands, trying again after 1, 2 and 4 s.
+
+        Raises SessionNotSaved when the database would not take it; it is on disk then, and `keep` goes on
+        trying.
+        """
+        version = self._version
+        try:
+            async for attempt in stamina.retry_context(
+                on=is_transient,
+                attempts=SAVE_ATTEMPTS,
+                timeout=None,
+                wait_initial=1,
+                wait_max=4,
+                wait_jitter=0,
+            ):
+                with attempt:
+                    if attempt.num > 1:
+                        log.warning("save_retried", attempt=attempt.num, after_seconds=2 ** (attempt.num - 2))
+                    if self._saved_version < version:
+                        await self._write()
+        except Exception as error:
+            log.error("session_not_saved", **what_failed(error), spooled=await self._to_spool())
+            raise SessionNotSaved from None
+
+    async def saved(self) -> None:
+        """Wait until everything recorded so far is in the database."""
+        version = self._version
+        async with self._saved:
+            await self._saved.wait_for(lambda: self._saved_version >= version)
+
+    async def close(self) -> None:
+        """Save for the last time and let go of the session."""
+        if self.session.start_time is None:
+            return
+        with suppress(SessionNotSaved):
+            await self.save()
+        if self._lease is not None:
+            with suppress(Exception):
+                await release(self._pool, self._lease)
+        self._spool.close()
+        log.info("session_finished", **summary(self.session), in_database=not self._unwritten)
+
+    async def _write_or_spool(self) -> bool:
+        try:
+            await self._write()
+        except LeaseLost:
+            self._lease = None
+            log.warning("lease_lost")
+            return False
+        except Exception as error:
+            if not self._away:
+                log.warning(
+                    "database_away" if is_transient(error) else "write_rejected", **what_failed(error)
+                )
+            self._away = True
+            await self._to_spool()
+            return False
+        if self._away:
+            log.info("database_back")
+        self._away = False
+        return True
+
+    async def _write(self) -> None:
+        """One attempt: everything unwritten into the journal, and the session itself when it has ended."""
+        async with self._writing:
+            if self.session.start_time is None:
+                return
+            lease = self._lease or await self._claim(self.session.start_time)
+            batch, version = list(self._unwritten), self._version
+            ended = self.session.ending is not None
+            finished = version != self._saved_version and (ended or self._saved_version > 0)
+            changes = sessions.changes(self.session, batch, finished=finished)
+            async with leased(self._pool, lease) as connection:
+                await sessions.write(connection, changes, self._next_seq)
+            self._next_seq += len(batch)
+            await self._forget(len(batch))
+        if ended and version != self._saved_version:
+            log.info("session_saved", events=version)
+        async with self._saved:
+            self._saved_version = version if ended else 0
+            self._saved.notify_all()
+
+    async def _claim(self, start_time: datetime) -> Lease:
+        """Take the session over, with whatever an earlier recorder has journaled of it."""
+        claimed = await claim(self._pool, self.session.info, start_time, self._owner)
+        if isinstance(claimed, Holder):
+            self._consider_leaving(claimed)
+            raise LeaseLost
+        journal, self._next_seq = await sessions.load_events(self._pool, claimed.session_id)
+        known = [event for event in journal if self.session.apply(event)]
+        self._version += len(known)
+        self._lease, self._waiting_since = claimed, None
+        log.info("session_claimed", epoch=claimed.epoch, events_before=len(journal))
+        return claimed
+
+    def _consider_leaving(self, holder: Holder) -> None:
+        """A lease renewed for longer than it lasts has a living owner: in our room, we are one too many."""
+        clock = asyncio.get_running_loop().time()
+        self._waiting_since = self._waiting_since or clock
+        same_room = holder.room_sid == self.session.info.room_sid
+        if same_room and clock - self._waiting_since > 1.5 * LEASE_SECONDS:
+            log.warning("session_held_by_another_recorder", holder=holder.owner)
+            self.superseded.set()
+
+    async def _to_spool(self) -> bool:
+        """Bring what is unwritten to the disk; whether that worked."""
+        async with self._spooling:
+            waiting = self._unwritten[self._spooled :]
+            try:
+                await asyncio.to_thread(self._spool.append, waiting)
+            except OSError as error:
+                log.error("spool_failed", error=type(error).__name__, errno=error.errno)
+                return False
+            self._spooled += len(waiting)
+            return True
+
+    async def _forget(self, count: int) -> None:
+        """The first so many unwritten events are in the database: neither memory nor disk need them."""
+        async with self._spooling:
+            del self._unwritten[:count]
+            if self._spooled:
+                self._spooled = 0
+                await asyncio.to_thread(self._spool.clear)
+
+
+def summary(session: Session) -> dict[str, Any]:
+    """A finished session in figures: its canonical log line."""
+    ending, start = session.ending, session.start_time
+    transcript, metrics = session.transcript(), session.quality_metrics()
+    return {
+        "duration_seconds": int((ending.at - start).total_seconds()) if ending and start else None,
+        "end_reason": ending.reason if ending else None,
+        "stays": len(session.stays),
+        "utterances": len(transcript),
+        "readings": metrics["total_readings"],
+        "gaps": len(session.gaps()),
+        "connection_quality": metrics["connection_quality_average"],
+    }

@@ -1,0 +1,63 @@
+"""What a recorder left in the spool goes to the database when it is back, without anyone's help."""
+
+import asyncio
+from pathlib import Path
+
+import structlog
+
+from agent.recorder import summary
+from agent.session.errors import LeaseLost, what_failed
+from agent.session.fold import fold
+from agent.spool import abandoned, read
+from db import sessions
+from db.lease import Holder, claim, leased, release
+from db.pool import Pool, is_transient
+
+log = structlog.stdlib.get_logger()
+
+INTERVAL_SECONDS = 3.0
+
+
+async def keep_replaying(pool: Pool, folder: Path) -> None:
+    """Replay whatever no living recorder holds, oldest first, now and every few seconds; until cancelled."""
+    while True:
+        await replay(pool, folder)
+        await asyncio.sleep(INTERVAL_SECONDS)
+
+
+async def replay(pool: Pool, folder: Path) -> None:
+    """One round. A file goes once its events are in the database; what fails waits for the next round."""
+    if not folder.is_dir():
+        return
+    with abandoned(folder) as paths:
+        for path in sorted(paths, key=lambda p: p.stat().st_mtime):
+            try:
+                await _replay_one(pool, path)
+            except LeaseLost:
+                log.debug("replay_waits", file=path.name)
+            except Exception as error:
+                if is_transient(error):
+                    return  # the database is still away
+                log.error("replay_failed", file=path.name, **what_failed(error))
+                path.rename(path.with_suffix(".rejected"))
+
+
+async def _replay_one(pool: Pool, path: Path) -> None:
+    """Claim the session as the recorder that spooled, add what its journal lacks, write it as it stands."""
+    spooled = read(path)
+    session_id = spooled.info.session_id
+    journal, _ = await sessions.load_events(pool, session_id)
+    start_time = fold(spooled.info, [*journal, *spooled.events]).start_time
+    if start_time is not None:
+        lease = await claim(pool, spooled.info, start_time, spooled.owner)
+        if isinstance(lease, Holder):
+            raise LeaseLost
+        journal, next_seq = await sessions.load_events(pool, session_id)
+        known = set(journal)
+        new = [event for event in spooled.events if event not in known]
+        session = fold(spooled.info, [*journal, *new])
+        async with leased(pool, lease) as connection:
+            await sessions.write(connection, sessions.changes(session, new, finished=True), next_seq)
+        await release(pool, lease)
+        log.info("spool_replayed", session_id=str(session_id), events=len(new), **summary(session))
+    path.unlink()

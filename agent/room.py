@@ -1,0 +1,103 @@
+"""One room's life, from our hidden join until LiveKit closes it."""
+
+import asyncio
+from contextlib import suppress
+
+import structlog
+from livekit import rtc
+from livekit.agents import AutoSubscribe, JobContext
+
+from agent.messages import (
+    SAVE_FAILED_MESSAGE,
+    SAVED_MESSAGE,
+    SESSION_SAVE_FAILED,
+    SESSION_SAVED,
+    Messages,
+    announce,
+)
+from agent.presence import Presence
+from agent.quality import Quality
+from agent.recognition import Recogniser
+from agent.recorder import Recorder, now
+from agent.session.errors import SessionNotSaved
+from agent.session.events import SessionEnded
+from agent.session.fold import ENDED_BY_PARTICIPANT
+from agent.settings import Settings
+from agent.tasks import Tasks
+from agent.text_streams import TextStreams
+from agent.transcription import Transcription
+
+log = structlog.stdlib.get_logger()
+
+
+class RoomRecording:
+    """Witnesses one room: `begin` joins it, `end` leaves with everything saved."""
+
+    def __init__(
+        self, ctx: JobContext, recorder: Recorder, recogniser: Recogniser, settings: Settings
+    ) -> None:
+        self._ctx = ctx
+        self._room: rtc.Room = ctx.room
+        self._recorder = recorder
+        self._settings = settings
+        self._answers = Tasks()
+        # Handlers are in place before we connect: nothing that happens meanwhile is missed.
+        self._presence = Presence(ctx.room, recorder, on_empty=lambda: self._answers.start(self._save()))
+        self._messages = Messages(recorder, on_session_end=lambda: self._answers.start(self._end_session()))
+        self._messages.follow(ctx.room)
+        self._text_streams = TextStreams(ctx.room, self._messages)
+        self._quality = Quality(ctx.room, recorder, settings)
+        self._transcription = Transcription(
+            ctx.room,
+            recorder,
+            self._messages,
+            recogniser,
+            concurrency=settings.recorder_transcription_concurrency,
+        )
+
+    async def begin(self) -> bool:
+        """Join, and record from here on; False when the room is no longer the one we were sent to."""
+        await self._ctx.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE)
+        if await self._room.sid != self._ctx.job.room.sid:
+            log.warning("room_gone_before_join", room_sid_now=await self._room.sid)
+            return False
+        self._keeping = asyncio.create_task(self._recorder.keep())
+        self._leaving = asyncio.create_task(self._leave_when_superseded())
+        self._presence.note_those_already_here()
+        self._quality.subscribe_to_those_already_here()
+        self._transcription.subscribe_to_those_already_here()
+        return True
+
+    async def end(self) -> None:
+        """Take the last readings, wait for the last words, save."""
+        await self._quality.close()
+        await self._transcription.close(self._settings.recorder_transcription_grace)
+        await self._text_streams.close()
+        await self._answers.close(grace=0)
+        for task in (self._leaving, self._keeping):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await self._recorder.close()
+
+    async def _save(self) -> None:
+        """The room is empty: save now; words that are still being recognised are saved when they come."""
+        with suppress(SessionNotSaved):
+            await self._recorder.save()
+
+    async def _end_session(self) -> None:
+        """A participant asked: finish the words in flight, save, answer."""
+        asked_at = now()
+        await self._transcription.finish_words_in_flight()
+        self._recorder.record(SessionEnded(at=asked_at, reason=ENDED_BY_PARTICIPANT))
+        session_id = self._recorder.session.info.session_id
+        try:
+            await self._recorder.save()
+        except SessionNotSaved:
+            await announce(self._room, SESSION_SAVE_FAILED, session_id, SAVE_FAILED_MESSAGE)
+            await self._recorder.saved()
+        await announce(self._room, SESSION_SAVED, session_id, SAVED_MESSAGE)
+
+    async def _leave_when_superseded(self) -> None:
+        await self._recorder.superseded.wait()
+        self._ctx.shutdown("another recorder holds this session")

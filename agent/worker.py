@@ -1,0 +1,155 @@
+"""Composition root of the worker: who is recorded, by which job, and how a job begins and ends.
+
+Job processes import this module by name, so importing it does nothing but define.
+"""
+
+import asyncio
+import math
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+import structlog
+from livekit.agents import AgentServer, JobContext, JobProcess, JobRequest, WorkerPermissions
+
+from agent.logs import configure_process
+from agent.recognition import Recogniser
+from agent.recorder import Recorder
+from agent.replay import keep_replaying
+from agent.room import RoomRecording
+from agent.session.errors import what_failed
+from agent.session.rooms import session_info
+from agent.settings import Settings, settings_from_environment
+from db.pool import Pool, open_pool
+from db.sessions import purge_journal
+
+log = structlog.stdlib.get_logger()
+
+# LiveKit sends a worker no rooms above this load, and drops the room without a word when all are above it.
+TARGET_LOAD = 0.7
+PURGE_SECONDS = 3600.0
+
+_recordings: dict[str, AsyncExitStack] = {}  # by job id: what ends a job's recording
+
+
+def build_server(settings: Settings, *, health_host: str = "") -> AgentServer:
+    """The worker: hidden, data only, dispatched automatically, warm for the next room."""
+    # The framework would load models for turn detection, which a recorder has no use for.
+    os.environ.setdefault("LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE", "0")
+    server = AgentServer(
+        ws_url=settings.livekit_url,
+        api_key=settings.livekit_api_key,
+        api_secret=settings.livekit_api_secret.get_secret_value(),
+        permissions=WorkerPermissions(
+            hidden=True,
+            can_publish=False,
+            can_subscribe=True,
+            can_publish_data=True,
+            can_update_metadata=False,
+        ),
+        load_fnc=partial(_load, settings.max_rooms),
+        load_threshold=math.inf,  # ours to say no would lose the room; `_load` tells LiveKit to ask another
+        num_idle_processes=settings.recorder_idle_processes,
+        setup_fnc=_set_up_process,
+        preload_modules=["agent.preload"],
+        host=health_host,
+        port=settings.recorder_health_port,
+        log_level=settings.recorder_log_level.replace("WARNING", "WARN"),
+    )
+    server.rtc_session(
+        record,
+        on_request=partial(_accept_coaching_rooms, settings.recorder_room_prefix),
+        on_session_end=finish,
+    )
+    return server
+
+
+@asynccontextmanager
+async def running(settings: Settings, *, health_host: str = "") -> AsyncIterator[AgentServer]:
+    """A registered worker with its housekeeping; closed, with every session saved, at the end."""
+    os.environ.update(settings.as_environment())  # job processes read their settings from there
+    server = build_server(settings, health_host=health_host)
+    registered = asyncio.Event()
+    server.on("worker_registered", lambda *_: registered.set())
+    async with AsyncExitStack() as stack:
+        pool = await open_pool(settings.database_url.get_secret_value())
+        stack.push_async_callback(pool.close)
+        running_server = asyncio.create_task(server.run(devmode=False))
+        housekeeping = [
+            asyncio.create_task(keep_replaying(pool, settings.recorder_spool_dir)),
+            asyncio.create_task(_keep_purging(pool)),
+        ]
+        try:
+            waiting = asyncio.create_task(registered.wait())
+            await asyncio.wait({running_server, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            if running_server.done():
+                await running_server
+            log.info("worker_ready", max_rooms=settings.max_rooms, room_prefix=settings.recorder_room_prefix)
+            yield server
+        finally:
+            await server.aclose()
+            for task in housekeeping:
+                task.cancel()
+            await asyncio.gather(*housekeeping, running_server, return_exceptions=True)
+
+
+async def record(ctx: JobContext) -> None:
+    """A job begins: join the room and record it until `finish`."""
+    settings = settings_from_environment()
+    room = ctx.job.room
+    info, problems = session_info(room.name, room.sid, room.metadata, settings.recorder_room_prefix)
+    ctx.log_context_fields = {"room": room.name, "room_sid": room.sid, "session_id": str(info.session_id)}
+    for problem in problems:
+        log.warning("room_metadata_ignored", problem=problem)
+    async with AsyncExitStack() as stack:
+        pool = await open_pool(settings.database_url.get_secret_value())
+        stack.push_async_callback(pool.close)
+        recogniser: Recogniser = ctx.proc.userdata["recogniser"]
+        stack.push_async_callback(recogniser.aclose)
+        recorder = Recorder(info, pool, settings.recorder_spool_dir)
+        recording = RoomRecording(ctx, recorder, recogniser, settings)
+        if await recording.begin():
+            stack.push_async_callback(recording.end)
+            _recordings[ctx.job.id] = stack.pop_all()
+            log.info("recording_began")
+            return
+    ctx.shutdown("nothing to record")
+
+
+async def finish(ctx: JobContext) -> None:
+    """A job ends: LiveKit closed the room, or the worker is told to stop."""
+    if stack := _recordings.pop(ctx.job.id, None):
+        await stack.aclose()
+
+
+async def _accept_coaching_rooms(prefix: str, request: JobRequest) -> None:
+    """Answers at once: LiveKit waits no more than 3 s, and a room that nobody answered for is lost."""
+    if request.room.name.startswith(prefix):
+        await request.accept()
+    else:
+        await request.reject(terminate=False)
+
+
+def _load(most: int, server: AgentServer) -> float:
+    """Share of the rooms that we take; above LiveKit's target only when that is all of them."""
+    rooms = len(server.active_jobs)
+    return 1.0 if rooms >= most else TARGET_LOAD * rooms / most
+
+
+def _set_up_process(process: JobProcess) -> None:
+    """What would hold up a job's event loop (certificates take 0.1 s to load) is done while none waits."""
+    settings = settings_from_environment()
+    configure_process(settings.recorder_log_level)
+    process.userdata["recogniser"] = Recogniser(settings)
+
+
+async def _keep_purging(pool: Pool) -> None:
+    """Forget the journals of long finished sessions, every hour."""
+    while True:
+        try:
+            await purge_journal(pool)
+        except Exception as error:
+            log.warning("purge_failed", **what_failed(error))
+        await asyncio.sleep(PURGE_SECONDS)
