@@ -1,0 +1,184 @@
+"""A caller: a real LiveKit client that talks, shows a picture that moves, and remembers what it was shown.
+
+As a program (`python -m agent.demo.caller --help`) it can be killed like a client whose machine dies.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from livekit import rtc
+
+from agent.demo.camera import Camera
+from agent.demo.device import Device, Kind
+from agent.demo.inbox import Inbox, Message
+from agent.demo.microphone import Microphone, Spoken
+from agent.demo.outbound import Outbound
+from agent.demo.sfu_api import token
+from agent.demo.speech import Speech
+
+
+class Caller:
+    """One stay of one participant in a room. Made by `Caller.joining`, which also makes it leave.
+
+    `seen`: every other identity that was ever visible. `left_at`: when it hung up, or was cut off.
+    """
+
+    def __init__(self, identity: str) -> None:
+        self.identity = identity
+        self.room = rtc.Room()
+        self.seen: set[str] = set()
+        self.left_at: datetime | None = None
+        self._inbox = Inbox()
+        self._devices: dict[Kind, Device] = {}
+
+    @classmethod
+    @asynccontextmanager
+    async def joining(
+        cls,
+        sfu_url: str,
+        api_key: str,
+        api_secret: str,
+        room_name: str,
+        identity: str,
+        *,
+        name: str = "",
+        role: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+        metadata: str = "",
+        microphone: bool = True,
+        camera: bool = False,
+        camera_size: tuple[int, int] = (640, 360),
+        fps: int = 15,
+        simulcast: bool = False,
+        auto_subscribe: bool = True,
+    ) -> AsyncIterator["Caller"]:
+        """Join and publish; leave at the end. `role` is the attribute of that name."""
+        attributes = {**(attributes or {}), **({"role": role} if role else {})}
+        admission = token(api_key, api_secret, room_name, identity, name or identity, metadata, attributes)
+        caller = cls(identity)
+        try:
+            await caller._join(sfu_url, admission, rtc.RoomOptions(auto_subscribe=auto_subscribe))
+            if microphone:
+                await caller._start(Microphone())
+            if camera:
+                await caller._start(Camera(camera_size, fps, simulcast=simulcast))
+            yield caller
+        finally:
+            await caller.leave()
+
+    @property
+    def sid(self) -> str:
+        """The participant sid of this stay."""
+        return self.room.local_participant.sid
+
+    @property
+    def joined_at(self) -> datetime:
+        """When this stay began according to LiveKit, which tells everyone the same."""
+        joined_at = self.room.local_participant.joined_at
+        assert joined_at is not None
+        return joined_at
+
+    @property
+    def messages(self) -> list[Message]:
+        """Every data message received."""
+        return self._inbox.messages
+
+    async def say(self, speech: Speech) -> Spoken:
+        """Say it, after all else that was to be said; return when its last sample has gone out."""
+        microphone = self._devices["microphone"]
+        assert isinstance(microphone, Microphone)
+        return await microphone.say(speech)
+
+    async def send(self, topic: str, payload: Mapping[str, Any] | bytes) -> None:
+        """Send a reliable data message to everyone, the hidden recorder included."""
+        data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        await self.room.local_participant.publish_data(data, reliable=True, topic=topic)
+
+    async def wait_for_message(self, topic: str, timeout: float) -> Message:  # noqa: ASYNC109
+        """The first message of the topic not returned before; TimeoutError after `timeout` seconds."""
+        async with asyncio.timeout(timeout):
+            return await self._inbox.wait_for(topic)
+
+    async def outbound_stats(self) -> dict[str, Outbound]:
+        """What WebRTC has sent so far, by track sid."""
+        return {
+            device.publication.sid: outbound
+            for device in list(self._devices.values())
+            if device.publication and (outbound := await device.outbound())
+        }
+
+    def mute(self, kind: Kind) -> None:
+        self._devices[kind].mute()
+
+    def unmute(self, kind: Kind) -> None:
+        self._devices[kind].unmute()
+
+    async def leave(self) -> None:
+        """Hang up, as a client does that says goodbye. Safe to repeat."""
+        devices, self._devices = list(self._devices.values()), {}
+        await asyncio.gather(*(device.stop() for device in devices))
+        if self.room.isconnected():
+            self.left_at = datetime.now(UTC)
+            await self.room.disconnect()
+        for device in devices:
+            await device.close()
+
+    async def _join(self, url: str, admission: str, options: rtc.RoomOptions) -> None:
+        """Listen before connecting: whoever is visible for a moment only is noted too."""
+        self.room.on("participant_connected", lambda participant: self.seen.add(participant.identity))
+        self.room.on("data_received", self._inbox.note)
+        self.room.on("disconnected", self._note_disconnected)
+        await self.room.connect(url, admission, options)
+        self.seen.update(self.room.remote_participants)
+
+    async def _start(self, device: Device) -> None:
+        self._devices[device.kind] = device
+        await device.start(self.room.local_participant)
+
+    def _note_disconnected(self, _reason: object) -> None:
+        self.left_at = self.left_at or datetime.now(UTC)
+
+
+async def call(arguments: argparse.Namespace) -> None:
+    """Join, say all that is to be said, stay until told to go (SIGTERM, Ctrl-C) or killed."""
+    told_to_go = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told_to_go.set)
+    speeches = [Speech.load(path) for path in arguments.say]
+    url, key, secret = (os.environ[f"LIVEKIT_{part}"] for part in ("URL", "API_KEY", "API_SECRET"))
+    who = {"room_name": arguments.room, "identity": arguments.identity, "role": arguments.role}
+    async with Caller.joining(url, key, secret, **who, camera=arguments.camera) as caller:
+        _report("joined", sid=caller.sid, joined_at=caller.joined_at)
+        for path, speech in zip(arguments.say, speeches, strict=True):
+            spoken = await caller.say(speech)
+            _report("said", file=path.name, begin=spoken.begin, end=spoken.end)
+        await told_to_go.wait()
+    _report("left", left_at=caller.left_at)
+
+
+def _report(happening: str, **details: object) -> None:
+    sys.stdout.write(json.dumps({"happening": happening, **details}, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="A client of the LiveKit server named by LIVEKIT_URL etc.")
+    parser.add_argument("--room", required=True)
+    parser.add_argument("--identity", required=True)
+    parser.add_argument("--role")
+    parser.add_argument("--say", nargs="*", type=Path, default=[], metavar="FILE", help="speech, one by one")
+    parser.add_argument("--camera", action="store_true")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    asyncio.run(call(_arguments()))

@@ -1,0 +1,114 @@
+"""A microphone that never stops: silence when nothing is said, speech on time when something is."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from livekit import rtc
+
+from agent.demo.device import Device
+from agent.demo.speech import Samples, Speech
+
+SAMPLE_RATE = 48_000
+# Chunks of 100 ms cost 10 % of a core, chunks of 20 ms 14 %. The queue bridges 100 ms of a busy event loop.
+CHUNK = SAMPLE_RATE // 10
+QUEUE_MS = 100
+
+
+class MicrophoneClosedError(Exception):
+    """The caller left, or its microphone failed, before everything was said."""
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """When the first audible sample was handed to WebRTC, and the last one."""
+
+    begin: datetime
+    end: datetime
+
+
+@dataclass
+class _Turn:
+    """Speech that waits for its turn, or is being said."""
+
+    samples: Samples
+    lead: timedelta
+    audible: timedelta
+    said: asyncio.Future[Spoken]
+    begin: datetime | None = None
+    position: int = 0
+
+    def next_chunk(self, goes_out: datetime) -> Samples:
+        """The next CHUNK samples, filled up with silence; `goes_out` is when their first one does."""
+        self.begin = self.begin or goes_out + self.lead
+        chunk = self.samples[self.position : self.position + CHUNK]
+        self.position += CHUNK
+        return np.pad(chunk, (0, CHUNK - len(chunk)))
+
+    @property
+    def spoken(self) -> Spoken:
+        assert self.begin is not None
+        return Spoken(self.begin, self.begin + self.audible)
+
+
+class Microphone(Device):
+    """Speech on a background of silence, at WebRTC's own pace.
+
+    WebRTC takes 10 ms of the source's queue every 10 ms and holds `capture_frame` while the queue is full,
+    so no clock of ours can drift from it. A sample goes out when all queued before it has.
+    """
+
+    kind = "microphone"
+    source: rtc.AudioSource
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.source = rtc.AudioSource(SAMPLE_RATE, num_channels=1, queue_size_ms=QUEUE_MS)
+        self.track = rtc.LocalAudioTrack.create_audio_track(self.kind, self.source)
+        self._turns: deque[_Turn] = deque()
+        self._silence = np.zeros(CHUNK, dtype=np.int16)
+
+    def publish_options(self) -> rtc.TrackPublishOptions:
+        return rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+
+    async def feed(self) -> None:
+        """Send sound until closed; whoever still waits in `say` then gets `MicrophoneClosedError`."""
+        try:
+            while not self.closing:
+                turn = self._turns[0] if self._turns else None
+                samples = turn.next_chunk(self._next_sample_goes_out()) if turn else self._silence
+                await self.source.capture_frame(rtc.AudioFrame(samples.tobytes(), SAMPLE_RATE, 1, CHUNK))
+                if turn and turn.position >= len(turn.samples):
+                    self._turns.popleft()
+                    _settle(turn)
+        finally:
+            self.closing = True
+            for turn in self._turns:
+                if not turn.said.done():
+                    turn.said.set_exception(MicrophoneClosedError())
+
+    async def say(self, speech: Speech) -> Spoken:
+        """Say it after all that is still to be said; return when its last sample has gone out."""
+        samples = (await asyncio.to_thread(speech.at, SAMPLE_RATE)).samples
+        if self.closing:
+            raise MicrophoneClosedError
+        said: asyncio.Future[Spoken] = asyncio.get_running_loop().create_future()
+        lead, audible = timedelta(seconds=speech.lead), timedelta(seconds=speech.audible)
+        self._turns.append(_Turn(samples, lead, audible, said))
+        return await said
+
+    def _next_sample_goes_out(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=self.source.queued_duration)
+
+
+def _settle(turn: _Turn) -> None:
+    """Tell whoever said it, unless they no longer wait, once what is still queued has gone out."""
+
+    def settle() -> None:
+        if not turn.said.done():
+            turn.said.set_result(turn.spoken)
+
+    still_queued = (turn.spoken.end - datetime.now(UTC)).total_seconds()
+    asyncio.get_running_loop().call_later(max(still_queued, 0), settle)
