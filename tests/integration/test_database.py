@@ -1,0 +1,171 @@
+"""The schema, the journal and the lease, in a real PostgreSQL."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from structlog.testing import capture_logs
+
+from agent.recorder import Recorder
+from agent.replay import replay
+from agent.session.errors import LeaseLost
+from agent.session.events import (
+    Event,
+    GapNoted,
+    ParticipantJoined,
+    ParticipantLeft,
+    SessionEnded,
+    UtteranceHeard,
+)
+from agent.session.fold import fold
+from agent.session.rooms import SessionInfo
+from agent.spool import Spool
+from db import sessions
+from db.lease import Holder, Lease, claim, leased
+from db.pool import Pool, migrate
+
+T0 = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
+TABLES = {"sessions", "video_participants", "quality_readings", "session_events"}
+
+
+def info() -> SessionInfo:
+    return SessionInfo(uuid4(), "coaching-x", "RM_x")
+
+
+def joined(sid: str = "PA_1", after: float = 0) -> ParticipantJoined:
+    at = T0 + timedelta(seconds=after)
+    return ParticipantJoined(at=at, identity="student", participant_sid=sid, name="Sam", role="student")
+
+
+def left(after: float, sid: str = "PA_1") -> ParticipantLeft:
+    return ParticipantLeft(at=T0 + timedelta(seconds=after), identity="student", participant_sid=sid)
+
+
+def heard(text: str, after: float) -> UtteranceHeard:
+    at = T0 + timedelta(seconds=after)
+    return UtteranceHeard(
+        at=at, end=at + timedelta(seconds=1), identity="student", text=text, source="whisper"
+    )
+
+
+async def claimed(pool: Pool, session: SessionInfo, owner: str) -> Lease:
+    lease = await claim(pool, session, T0, owner)
+    assert isinstance(lease, Lease)
+    return lease
+
+
+async def expire(pool: Pool) -> None:
+    await pool.execute("update sessions set lease_expires_at = now() - interval '1 second'")
+
+
+async def test_the_schema_can_be_applied_again_also_by_two_at_once(dsn: str, pool: Pool) -> None:
+    await asyncio.gather(*(migrate(dsn) for _ in range(4)))
+    rows = await pool.fetch("select tablename from pg_tables where schemaname = 'public'")
+    assert {row["tablename"] for row in rows} == TABLES
+
+
+async def test_a_row_is_valid_with_its_first_columns_alone(pool: Pool) -> None:
+    await pool.execute(
+        "insert into sessions (session_id, room_name, mode, status, start_time) "
+        "values (gen_random_uuid(), 'r', 'voice', 'in_progress', now())"
+    )
+    with pytest.raises(asyncpg.CheckViolationError):
+        await pool.execute("update sessions set mode = 'telegraph'")
+
+
+async def test_a_held_session_is_not_given_to_a_second_recorder(pool: Pool) -> None:
+    session = info()
+    first = await claimed(pool, session, "first")
+    assert await claim(pool, session, T0, "second") == Holder("first", "RM_x")
+    await expire(pool)
+    second = await claimed(pool, session, "second")
+    assert second.epoch == first.epoch + 1
+
+
+async def test_a_write_of_an_earlier_epoch_is_refused_and_changes_nothing(pool: Pool) -> None:
+    session = info()
+    paused = await claimed(pool, session, "paused")
+    await expire(pool)
+    await claimed(pool, session, "successor")
+    events: list[Event] = [joined()]
+    with pytest.raises(LeaseLost):
+        async with leased(pool, paused) as connection:
+            await sessions.write(
+                connection, sessions.changes(fold(session, events), events, finished=True), 0
+            )
+    assert await sessions.load_events(pool, session.session_id) == ([], 0)
+
+
+async def test_writing_the_same_events_again_changes_nothing(pool: Pool) -> None:
+    session = info()
+    events: list[Event] = [joined(), heard("hello", 1), left(5)]
+    lease = await claimed(pool, session, "one")
+    folded = fold(session, events)
+    for _ in range(2):
+        async with leased(pool, lease) as connection:
+            await sessions.write(connection, sessions.changes(folded, events, finished=True), 0)
+    assert await sessions.load_events(pool, session.session_id) == (events, 3)
+    record = await sessions.load_record(pool, session.session_id)
+    assert record is not None
+    assert len(record["participants"]) == 1
+    assert [entry["text"] for entry in record["transcript"]] == ["hello"]
+
+
+async def test_a_recorder_goes_on_where_its_predecessor_stopped(pool: Pool, tmp_path: Path) -> None:
+    session = info()
+    first = Recorder(session, pool, tmp_path)
+    first.record(joined())
+    first.record(heard("before", 1))
+    await first.save()
+    await expire(pool)
+    second = Recorder(session, pool, tmp_path)
+    second.record(joined())  # it sees the same stay
+    second.record(heard("after", 20))
+    second.record(GapNoted(at=T0, until=T0, what="everything", reason="taken_over"))
+    second.record(left(30))
+    second.record(SessionEnded(at=T0 + timedelta(seconds=30), reason="room_empty"))
+    await second.close()
+    record = await sessions.load_record(pool, session.session_id)
+    assert record is not None
+    assert [entry["text"] for entry in record["transcript"]] == ["before", "after"]
+    assert len(record["participants"]) == 1
+    assert (record["status"], record["duration_seconds"]) == ("completed", 30)
+    assert record["gaps"][0]["reason"] == "taken_over"
+
+
+async def test_a_spool_that_is_replayed_twice_is_written_once(pool: Pool, tmp_path: Path) -> None:
+    session = info()
+    events: list[Event] = [
+        joined(),
+        heard("kept", 1),
+        left(9),
+        SessionEnded(at=T0 + timedelta(seconds=9), reason="room_empty"),
+    ]
+    for owner in ("before-the-crash", "after-the-crash"):
+        spool = Spool(tmp_path, session, owner)
+        spool.append(events)
+        spool.close()
+        await replay(pool, tmp_path)
+    record = await sessions.load_record(pool, session.session_id)
+    assert record is not None
+    assert [entry["text"] for entry in record["transcript"]] == ["kept"]
+    assert (await sessions.load_events(pool, session.session_id))[0] == events
+    assert not list(tmp_path.iterdir())
+
+
+async def test_a_rejected_value_is_spooled_and_not_tried_again(pool: Pool, tmp_path: Path) -> None:
+    await pool.execute("alter table video_participants add constraint no_sam check (name <> 'Sam')")
+    recorder = Recorder(info(), pool, tmp_path)
+    recorder.record(joined())
+    recorder.record(heard("nobody may read this in a log", 1))
+    with capture_logs() as logged:
+        await recorder.close()
+    assert len(list(tmp_path.glob("*.jsonl"))) == 1
+    refused = next(line for line in logged if line["event"] == "session_not_saved")
+    assert refused["constraint_name"] == "no_sam"
+    assert refused["spooled"]
+    assert "save_retried" not in {line["event"] for line in logged}
+    assert "nobody may read" not in str(logged)

@@ -1,0 +1,118 @@
+"""The data channel: words that participants send themselves, and messages nobody should send."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+from tests.integration.speech import sentence
+from tests.integration.stack import Stack, new_room, until
+
+DEEP = b'{"text": ' + b"[" * 7000 + b"]" * 7000 + b"}"
+
+
+async def test_hostile_messages_leave_one_log_line_each_and_harm_nothing(stack: Stack) -> None:
+    room = new_room()
+    hostile: list[tuple[str, bytes]] = [
+        ("transcript", b"\xff\xfe\x00 not text"),
+        ("transcript", b"[1, 2, 3]"),
+        ("transcript", json.dumps({"text": 7}).encode()),
+        ("transcript", json.dumps({"text": "   "}).encode()),
+        ("transcript", json.dumps({"text": "hi", "timestamp": "yesterday"}).encode()),
+        ("transcript", json.dumps({"text": "hi", "speaker": "counselor"}).encode()),
+        ("transcript", json.dumps({"text": "x" * 17_000}).encode()),
+        ("transcript", DEEP),
+        ("session.saved", json.dumps({"session_id": "x"}).encode()),
+        ("session.save_failed", b"{}"),
+        ("quality.reading", json.dumps({"track_sid": "TR_of_nobody", "bitrate_kbps": 1}).encode()),
+        ("quality.reading", b'{"track_sid": "x", "bitrate_kbps": NaN}'),
+        ("quality.reading", b"{}"),
+        ("session.end", b"no"),
+    ]
+    async with (
+        stack.joining(room, "student-1", microphone=False) as student,
+        stack.joining(room, "guest", microphone=False) as guest,
+    ):
+        await until(lambda: len(stack.log("participant_joined", room=room)) == 2)
+        await until(lambda: stack.log("session_claimed", room=room))
+        for topic, payload in hostile:
+            await student.send(topic, payload)
+        await guest.send("session.end", {})
+        await student.send("chat", {"text": "of no concern to the recorder"})
+        await until(lambda: len(stack.log("message_refused", room=room)) == len(hostile) + 1)
+        in_progress = await stack.record(room)
+        assert in_progress is not None
+        assert in_progress["status"] == "in_progress"
+        await student.send("transcript", {"text": "Still here."})
+    record = await stack.completed(room)
+    assert len(stack.log("message_refused", room=room)) == len(hostile) + 1
+    assert [entry["text"] for entry in record["transcript"]] == ["Still here."]
+    assert record["end_reason"] == "room_empty"
+
+
+async def test_a_megabyte_is_refused_too(stack: Stack) -> None:
+    room = new_room()
+    async with stack.joining(room, "student-1", microphone=False) as student:
+        await until(lambda: stack.log("session_claimed", room=room))
+        await student.room.local_participant.send_text("x" * 1_000_000, topic="lk.transcription")
+        await until(lambda: stack.log("message_refused", room=room))
+        await student.send("transcript", {"text": "Still here."})
+    record = await stack.completed(room)
+    assert [entry["text"] for entry in record["transcript"]] == ["Still here."]
+    assert len(stack.log("message_refused", room=room)) == 1
+
+
+async def test_words_that_a_participant_sends_are_not_heard_twice(stack: Stack) -> None:
+    room = new_room()
+    said = sentence("0930")
+    async with (
+        stack.joining(room, "student-1") as student,
+        stack.joining(room, "counselor-ai") as counselor,
+    ):
+        await until(lambda: stack.log("recording_began", room=room))
+        spoken = await counselor.say(said)
+        await counselor.send(
+            "transcript", {"text": said.words, "timestamp": spoken.begin.isoformat(), "speaker": "counselor"}
+        )
+        spoken = await counselor.say(sentence("0880"))
+        await counselor.send("transcript", {"text": "the second one", "timestamp": spoken.begin.timestamp()})
+        await student.say(sentence("0890"))
+        heard = datetime.now(UTC)
+        await student.send("session.end", {})
+        await student.wait_for_message("session.saved", 60)
+    transcript = (await stack.completed(room))["transcript"]
+    own = [entry for entry in transcript if entry["identity"] == "counselor-ai"]
+    assert [entry["text"] for entry in own] == [said.words, "the second one"]
+    assert {entry["source"] for entry in own} == {"data"}
+    assert {entry["speaker"] for entry in own} == {"counselor"}
+    assert {entry["source"] for entry in transcript if entry["identity"] == "student-1"} == {"whisper"}
+    assert abs(datetime.fromisoformat(own[1]["timestamp"]) - spoken.begin) < timedelta(seconds=0.01)
+    assert datetime.fromisoformat(transcript[-1]["end"]) < heard
+
+
+async def test_text_streams_count_in_their_final_form(stack: Stack) -> None:
+    room = new_room()
+    async with stack.joining(room, "counselor-ai", microphone=False) as counselor:
+        await until(lambda: stack.log("session_claimed", room=room))
+        send = counselor.room.local_participant.send_text
+        for text, final in (("Welcome", "false"), ("Welcome back", "false"), ("Welcome back, Sam.", "true")):
+            await send(text, topic="lk.transcription", attributes={"lk.transcription_final": final})
+    transcript = (await stack.completed(room))["transcript"]
+    assert [entry["text"] for entry in transcript] == ["Welcome back, Sam."]
+
+
+async def test_a_participants_own_figures_are_stored_as_their_leg(stack: Stack) -> None:
+    room = new_room()
+    async with stack.joining(room, "student-1") as student:
+        await until(lambda: stack.log("session_claimed", room=room))
+        track_sid = await until(lambda: next(iter(student.room.local_participant.track_publications), None))
+        figures = {"bitrate_kbps": 31.5, "packets_lost": 2, "packets_received": 98, "jitter_ms": 4.5}
+        await student.send("quality.reading", {"track_sid": track_sid, "source": "microphone", **figures})
+        await until(lambda: _has_client_reading(stack, room))
+    record = await stack.completed(room)
+    own = [r for r in record["readings"] if r["leg"] == "client_to_sfu"]
+    assert [{name: r[name] for name in figures} for r in own] == [figures]
+    assert record["quality_metrics"]["packet_loss_percentage"] == 0
+
+
+async def _has_client_reading(stack: Stack, room: str) -> bool:
+    record = await stack.record(room)
+    return any(r["leg"] == "client_to_sfu" for r in record["readings"]) if record else False

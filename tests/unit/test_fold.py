@@ -1,0 +1,178 @@
+from uuid import UUID
+
+import pytest
+
+from agent.session.events import Event, Role
+from agent.session.fold import ENDED_BY_PARTICIPANT, ROOM_EMPTY, Session, Stay, fold
+from tests.unit.builders import STUDENT_ID, at, ended, gap, heard, info, joined, left, scored
+
+OTHER_ID = "99999999-9999-4999-8999-999999999999"
+
+
+def test_nothing_has_happened_yet() -> None:
+    session = Session(info())
+    assert session.start_time is None
+    assert session.ending is None
+    assert session.last_evidence is None
+    assert session.stays == []
+    assert session.transcript() == []
+    assert session.gaps() == []
+
+
+def test_a_session_starts_when_the_first_participant_joined() -> None:
+    session = fold(info(), [joined(5, "counselor", role="counselor"), joined(2)])
+    assert session.start_time == at(2)
+
+
+def test_a_known_event_is_refused_and_a_new_one_taken() -> None:
+    session = Session(info())
+    assert session.apply(joined(0)) is True
+    assert session.apply(joined(0)) is False
+    assert session.apply(joined(0, sid="PA_2")) is True
+
+
+def test_whoever_has_not_left_is_present() -> None:
+    session = fold(info(), [joined(0), joined(1, "counselor", role="counselor"), left(9)])
+    assert [stay.joined.identity for stay in session.present] == ["counselor"]
+
+
+def test_a_rejoin_is_a_stay_of_its_own() -> None:
+    first, second = joined(0, sid="PA_1"), joined(30, sid="PA_2")
+    session = fold(info(), [first, left(20, sid="PA_1"), second])
+    assert session.stays == [Stay(first, at(20)), Stay(second, None)]
+
+
+def test_a_rejoin_before_the_old_connection_is_given_up_keeps_both_stays() -> None:
+    session = fold(info(), [joined(0, sid="PA_1"), joined(30, sid="PA_2"), left(31, sid="PA_1")])
+    assert [stay.left_at for stay in session.stays] == [at(31), None]
+
+
+def test_a_leave_that_is_known_before_its_join_still_ends_the_stay() -> None:
+    assert fold(info(), [left(20), joined(0)]).stays == [Stay(joined(0), at(20))]
+
+
+def test_a_leave_without_a_join_is_no_stay() -> None:
+    assert fold(info(), [left(20)]).stays == []
+
+
+def test_nobody_leaves_before_they_joined_whatever_the_clocks_say() -> None:
+    assert fold(info(), [joined(10), left(9.5)]).stays == [Stay(joined(10), at(10))]
+
+
+def test_of_two_leaves_of_one_stay_the_first_counts() -> None:
+    assert fold(info(), [joined(0), left(20), left(25)]).stays[0].left_at == at(20)
+
+
+def test_a_role_that_becomes_known_later_is_the_role_of_the_whole_stay() -> None:
+    session = fold(info(), [joined(0, "ada", role="participant"), heard(1, "hello", "ada"), joined(0, "ada")])
+    assert [stay.joined.role for stay in session.stays] == ["student"]
+    assert session.transcript()[0]["speaker"] == "user"
+
+
+def test_a_user_id_that_becomes_known_later_is_kept() -> None:
+    session = fold(info(), [joined(0), joined(0, user_id=STUDENT_ID), joined(0)])
+    assert session.user_id == STUDENT_ID
+    assert len(session.stays) == 1
+
+
+def test_the_last_evidence_is_the_end_of_the_last_words_when_nothing_came_after() -> None:
+    assert fold(info(), [joined(0), heard(5, "hello", lasting=3)]).last_evidence == at(8)
+    assert fold(info(), [joined(0), heard(5, "hello", lasting=3), left(9)]).last_evidence == at(9)
+
+
+def test_a_session_ends_when_the_room_is_empty() -> None:
+    assert fold(info(), [joined(0), left(60), ended(60)]).ending == ended(60, ROOM_EMPTY)
+
+
+def test_a_session_goes_on_while_nobody_said_that_it_ended() -> None:
+    assert fold(info(), [joined(0), left(60)]).ending is None
+
+
+def test_whoever_leaves_in_the_moment_they_joined_leaves_an_empty_room() -> None:
+    assert fold(info(), [joined(10), left(10), ended(10)]).ending == ended(10)
+
+
+def test_a_later_join_opens_the_session_again() -> None:
+    events: list[Event] = [joined(0, sid="PA_1"), left(60, sid="PA_1"), ended(60), joined(90, sid="PA_2")]
+    assert fold(info(), events).ending is None
+
+
+def test_a_session_that_was_opened_again_ends_with_its_last_ending() -> None:
+    events: list[Event] = [
+        joined(0, sid="PA_1"),
+        left(60, sid="PA_1"),
+        ended(60),
+        joined(90, sid="PA_2"),
+        left(120, sid="PA_2"),
+        ended(120),
+    ]
+    assert fold(info(), events).ending == ended(120)
+
+
+def test_a_role_told_after_the_end_does_not_open_the_session_again() -> None:
+    events: list[Event] = [joined(0, role="participant"), left(60), ended(60), joined(0, role="student")]
+    assert fold(info(), events).ending == ended(60)
+
+
+def test_whoever_lingers_moves_the_end_of_a_session_that_was_ended_but_not_its_reason() -> None:
+    events: list[Event] = [joined(0), ended(100, ENDED_BY_PARTICIPANT)]
+    assert fold(info(), events).ending == ended(100, ENDED_BY_PARTICIPANT)
+    events += [left(130), ended(130, ROOM_EMPTY)]
+    assert fold(info(), events).ending == ended(130, ENDED_BY_PARTICIPANT)
+
+
+def test_a_session_that_was_ended_and_opened_again_forgets_who_ended_it() -> None:
+    events: list[Event] = [
+        joined(0, sid="PA_1"),
+        ended(100, ENDED_BY_PARTICIPANT),
+        left(110, sid="PA_1"),
+        ended(110),
+        joined(200, sid="PA_2"),
+        left(300, sid="PA_2"),
+        ended(300),
+    ]
+    assert fold(info(), events).ending == ended(300, ROOM_EMPTY)
+
+
+def test_a_user_id_in_the_rooms_metadata_comes_first() -> None:
+    session = fold(info(user_id=UUID(OTHER_ID)), [joined(0, user_id=STUDENT_ID)])
+    assert session.user_id == OTHER_ID
+
+
+def test_else_the_user_id_is_that_of_the_first_student_who_has_one() -> None:
+    events: list[Event] = [
+        joined(0, "anonymous"),
+        joined(20, "second", user_id=OTHER_ID),
+        joined(10, "first", user_id=STUDENT_ID),
+    ]
+    assert fold(info(), events).user_id == STUDENT_ID
+
+
+@pytest.mark.parametrize("role", ["counselor", "participant"])
+def test_the_user_id_of_somebody_who_is_no_student_is_not_the_sessions(role: Role) -> None:
+    assert fold(info(), [joined(0, "other", role=role, user_id=OTHER_ID)]).user_id is None
+
+
+def test_gaps_are_told_in_the_order_in_which_they_began() -> None:
+    session = fold(info(), [gap(30, 40, "later", "student"), gap(10, 50, "earlier")])
+    assert session.gaps() == [
+        {
+            "what": "transcript",
+            "from": "2026-01-31T10:00:10.000Z",
+            "until": "2026-01-31T10:00:50.000Z",
+            "reason": "earlier",
+        },
+        {
+            "what": "transcript",
+            "from": "2026-01-31T10:00:30.000Z",
+            "until": "2026-01-31T10:00:40.000Z",
+            "reason": "later",
+            "identity": "student",
+        },
+    ]
+
+
+def test_a_connection_score_alone_makes_no_stay() -> None:
+    session = fold(info(), [scored(1, "good", "nobody")])
+    assert session.stays == []
+    assert session.quality_metrics()["participants"] == {}
