@@ -1,0 +1,125 @@
+"""What recording a room costs in CPU and memory, beside the usual way: an AgentSession for every participant.
+
+Run it with `python -m bench.room_cost`. One after the other, both workers meet the same real LiveKit server,
+the same real clients and a Whisper that answers at once. Other work on the machine disturbs both: trust the
+ratios.
+"""
+
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from agent.session.errors import RecorderError
+from bench.camera_loop import encode
+from bench.figures import Case, Cost, Worker
+from bench.measure import measure
+from bench.report import table, write_json
+from bench.services import Services, services
+
+BASELINE = Worker("AgentSession each", ("bench.session_per_participant",), {}, records=False)
+START = ("agent", "start")
+VIDEO = {
+    way: Worker(f"recorder, video {way}", START, {"RECORDER_VIDEO": way})
+    for way in ("always", "sampled", "never")
+}
+RECORDER = Worker("recorder", START, {})
+
+_HELP = (__doc__ or "").replace("\n\n", "\0").replace("\n", " ").replace("\0", "\n\n")
+app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
+console = Console(stderr=True)
+
+
+@app.command(help=_HELP)
+def room_cost(
+    rooms: Annotated[str, typer.Option(help="Numbers of rooms, each with two talkers")] = "1,4,8",
+    seconds: Annotated[float, typer.Option(min=5, help="Length of each measurement")] = 60.0,
+    warm_up: Annotated[float, typer.Option(min=0, help="Seconds of talk before each measurement")] = 15.0,
+    audio: Annotated[bool, typer.Option(help="Measure rooms without cameras")] = True,
+    cameras: Annotated[
+        bool, typer.Option(help="Measure rooms with two 720p cameras, each way to record them")
+    ] = True,
+    baseline: Annotated[bool, typer.Option(help="Measure the usual way too")] = True,
+    json: Annotated[Path | None, typer.Option(help="Write all figures to this file", dir_okay=False)] = None,
+) -> None:
+    if not Path("/proc/self/smaps_rollup").exists():
+        raise RecorderError("proportional memory (smaps_rollup) is known on Linux only")
+    plan: list[tuple[Worker, Case]] = []
+    for media in [False] * audio + [True] * cameras:
+        for count in _counts(rooms):
+            case = Case(count, media, warm_up, seconds)
+            workers = ([BASELINE] if baseline else []) + (list(VIDEO.values()) if media else [RECORDER])
+            plan += [(worker, case) for worker in workers]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends our children too, as Ctrl-C does
+    costs: list[Cost] = []
+    try:
+        _run(plan, costs)
+    finally:
+        if costs:
+            _report(
+                costs, json, {"seconds": seconds, "warm_up": warm_up, "complete": len(costs) == len(plan)}
+            )
+
+
+def _run(plan: list[tuple[Worker, Case]], costs: list[Cost]) -> None:
+    """Measure all, one after the other; what is done is in `costs` whatever happens to the rest."""
+    took = sum(case.seconds + case.warm_up + 35 for _, case in plan) / 60
+    _say(f"{len(plan)} measurements, about {took:.0f} minutes; starting LiveKit, PostgreSQL, instant Whisper")
+    with tempfile.TemporaryDirectory(prefix="room-cost-") as name, services(Path(name)) as given:
+        loop = Path(name) / "camera.ivf"
+        if any(case.cameras for _, case in plan):
+            _say("encoding the cameras' picture, once")
+            encode(loop)
+        for number, (worker, case) in enumerate(plan, start=1):
+            what = f"{case.rooms} room{'s' * (case.rooms > 1)}, {'cameras' if case.cameras else 'audio only'}"
+            costs.append(_told(worker, case, given, loop, f"[{number}/{len(plan)}] {worker.name}, {what}"))
+
+
+def _told(worker: Worker, case: Case, given: Services, camera: Path, prefix: str) -> Cost:
+    """Measure, and say how it goes."""
+    began = time.monotonic()
+    _say(f"{prefix}: starting")
+    cost = measure(worker, case, given, camera, lambda line: _say(f"{prefix}: {line}"))
+    _say(f"{prefix}: {cost.cpu_per_room:.1f} % of a core and {cost.mb_per_room:.1f} MB per room")
+    _say(f"{prefix}: {cost.utterances} utterances heard; {cost.kept or 'keeps no record'}")
+    _say(f"{prefix}: done after {time.monotonic() - began:.0f} s")
+    return cost
+
+
+def _report(costs: list[Cost], json: Path | None, run: dict[str, Any]) -> None:
+    Console(width=None if sys.stdout.isatty() else 160).print(table(costs, BASELINE.name))
+    if json:
+        write_json(json, costs, run)
+        _say(f"figures in {json}")
+
+
+def _counts(rooms: str) -> list[int]:
+    try:
+        counts = [int(count) for count in rooms.split(",")]
+    except ValueError:
+        counts = []
+    if not counts or min(counts) < 1:
+        raise typer.BadParameter("numbers with commas between them, e.g. 1,4,8", param_hint="--rooms")
+    return counts
+
+
+def _say(line: str) -> None:
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Measure; what goes wrong as expected is told in one line."""
+    try:
+        app()
+    except RecorderError as error:
+        _say(f"error: {error}")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
