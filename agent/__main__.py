@@ -130,9 +130,16 @@ async def _work(settings: Settings, *, drain: bool, health_host: str = "") -> No
 
 
 def _migrate(settings: Settings) -> None:
+    from db.pool import is_transient  # noqa: PLC0415
     from db.pool import migrate as apply_schema  # noqa: PLC0415
 
-    asyncio.run(apply_schema(settings.database_url.get_secret_value()))
+    try:
+        asyncio.run(apply_schema(settings.database_url.get_secret_value()))
+    except Exception as error:
+        if not is_transient(error):
+            raise
+        what = type(error).__name__
+        raise RecorderError(f"no database ({what}): check DATABASE_URL and that the server runs") from None
 
 
 def _settings() -> Settings:

@@ -114,6 +114,9 @@ class Recorder:
         """Save for the last time and let go of the session."""
         if self.session.start_time is None:
             return
+        if self.superseded.is_set():
+            self._spool.clear()  # the other recorder was there all the time and has it all
+            return
         with suppress(SessionNotSaved):
             await self.save()
         if self._lease is not None:

@@ -38,6 +38,13 @@ def sfu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sfu]:
         yield server
 
 
+@pytest.fixture
+def sfu_of_its_own(tmp_path: Path) -> Iterator[Sfu]:
+    """For a second worker: on the shared server it would be sent the rooms of other tests."""
+    with run_sfu(tmp_path / "sfu", overrides=QUICK_ROOMS) as server:
+        yield server
+
+
 @pytest.fixture(scope="session")
 def whisper_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with run_whisper(tmp_path_factory.mktemp("whisper"), "base") as base_url:
@@ -86,11 +93,16 @@ def conversation(stack: Stack) -> Conversation:
 
 
 @pytest.fixture
-def outage_stack(whisper_url: str, tmp_path: Path) -> Iterator[Stack]:
-    """A recorder whose services a test may stop and start."""
-    with (
-        run_sfu(tmp_path / "sfu", overrides=QUICK_ROOMS) as sfu,
-        migrated_postgres() as postgres,
-        running_stack(sfu, postgres, whisper_url, tmp_path / "recorder") as running,
-    ):
+def postgres_of_its_own() -> Iterator[EmbeddedPostgres]:
+    """For a test that stops it."""
+    with migrated_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def stack_of_its_own(
+    sfu_of_its_own: Sfu, postgres_of_its_own: EmbeddedPostgres, whisper_url: str, tmp_path: Path
+) -> Iterator[Stack]:
+    """A recorder that a test may stop, and whose database it may stop and start."""
+    with running_stack(sfu_of_its_own, postgres_of_its_own, whisper_url, tmp_path / "recorder") as running:
         yield running

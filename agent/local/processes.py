@@ -100,6 +100,10 @@ class ChildProcess:
             text = file.read().decode(errors="replace").strip()
         return f"{text}\n(log: {self.log})"
 
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal and wait for nothing."""
+        self._process.send_signal(number)
+
     def stop(self, *, sign: signal.Signals = signal.SIGTERM, timeout: float = 5.0) -> None:
         """Ask it to end with `sign`; kill it when it has not after `timeout` seconds."""
         if self.running:

@@ -59,6 +59,20 @@ class Stack:
         finally:
             await pool.close()
 
+    async def tell(self, caller: Caller, text: str) -> None:
+        """Send words on the data channel, and wait for them to be journaled: who leaves at once may take
+        them along."""
+        await caller.send("transcript", {"text": text})
+        await until(lambda: self.journaled(text))
+
+    async def journaled(self, text: str) -> bool:
+        async with connected(self.dsn) as connection:
+            count = await connection.fetchval(
+                "select count(*) from session_events where kind = 'UtteranceHeard' and data ->> 'text' = $1",
+                text,
+            )
+        return bool(count)
+
     async def completed(self, room: str, *, within: float = 60.0) -> dict[str, Any]:
         """The stored session once it is completed and its recorder has finished."""
         session_id = room.removeprefix("coaching-")

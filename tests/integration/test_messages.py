@@ -41,10 +41,10 @@ async def test_hostile_messages_leave_one_log_line_each_and_harm_nothing(stack: 
         in_progress = await stack.record(room)
         assert in_progress is not None
         assert in_progress["status"] == "in_progress"
-        await student.send("transcript", {"text": "Still here."})
+        await stack.tell(student, "Still here after all that.")
     record = await stack.completed(room)
     assert len(stack.log("message_refused", room=room)) == len(hostile) + 1
-    assert [entry["text"] for entry in record["transcript"]] == ["Still here."]
+    assert [entry["text"] for entry in record["transcript"]] == ["Still here after all that."]
     assert record["end_reason"] == "room_empty"
 
 
@@ -54,9 +54,9 @@ async def test_a_megabyte_is_refused_too(stack: Stack) -> None:
         await until(lambda: stack.log("session_claimed", room=room))
         await student.room.local_participant.send_text("x" * 1_000_000, topic="lk.transcription")
         await until(lambda: stack.log("message_refused", room=room))
-        await student.send("transcript", {"text": "Still here."})
+        await stack.tell(student, "Still here after a megabyte.")
     record = await stack.completed(room)
-    assert [entry["text"] for entry in record["transcript"]] == ["Still here."]
+    assert [entry["text"] for entry in record["transcript"]] == ["Still here after a megabyte."]
     assert len(stack.log("message_refused", room=room)) == 1
 
 
@@ -95,6 +95,7 @@ async def test_text_streams_count_in_their_final_form(stack: Stack) -> None:
         send = counselor.room.local_participant.send_text
         for text, final in (("Welcome", "false"), ("Welcome back", "false"), ("Welcome back, Sam.", "true")):
             await send(text, topic="lk.transcription", attributes={"lk.transcription_final": final})
+        await until(lambda: stack.journaled("Welcome back, Sam."))
     transcript = (await stack.completed(room))["transcript"]
     assert [entry["text"] for entry in transcript] == ["Welcome back, Sam."]
 

@@ -26,8 +26,8 @@ async def sessions_stored(stack: Stack) -> int:
     return count
 
 
-async def test_a_short_outage_is_sat_out(outage_stack: Stack) -> None:
-    stack, room = outage_stack, new_room()
+async def test_a_short_outage_is_sat_out(stack_of_its_own: Stack) -> None:
+    stack, room = stack_of_its_own, new_room()
     async with stack.joining(room, "student-1", microphone=False):
         await until(lambda: stack.log("session_claimed", room=room))
         stack.postgres.stop()
@@ -41,8 +41,8 @@ async def test_a_short_outage_is_sat_out(outage_stack: Stack) -> None:
     assert not list(stack.spool.glob("*.jsonl"))
 
 
-async def test_a_longer_outage_is_told_and_then_made_good(outage_stack: Stack) -> None:
-    stack, room = outage_stack, new_room()
+async def test_a_longer_outage_is_told_and_then_made_good(stack_of_its_own: Stack) -> None:
+    stack, room = stack_of_its_own, new_room()
     async with stack.joining(room, "student-1", microphone=False) as student:
         await until(lambda: stack.log("session_claimed", room=room))
         with down(stack.postgres):
@@ -61,14 +61,15 @@ async def test_a_longer_outage_is_told_and_then_made_good(outage_stack: Stack) -
     assert not list(stack.spool.glob("*.jsonl"))
 
 
-async def test_a_session_outlives_its_recorder_in_the_spool(outage_stack: Stack) -> None:
-    stack, room = outage_stack, new_room()
+async def test_a_session_outlives_its_recorder_in_the_spool(stack_of_its_own: Stack) -> None:
+    stack, room = stack_of_its_own, new_room()
     session_id = room.removeprefix("coaching-")
     with down(stack.postgres):
         async with stack.joining(room, "student-1", microphone=False) as student:
             await until(lambda: stack.log("participant_joined", room=room))
             await student.send("transcript", {"text": "The database never saw this room alive."})
             stay = student.sid
+            await until(lambda: any("never saw" in file.read_text() for file in stack.spool.glob("*.jsonl")))
         await until(lambda: stack.log("session_finished", room=room), within=60)
         assert len(list(stack.spool.glob("*.jsonl"))) == 1
     await until(lambda: stack.log("spool_replayed", session_id=session_id))

@@ -1,0 +1,87 @@
+"""How a worker and its jobs begin, end and share a room."""
+
+import signal
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from livekit import api
+
+from agent.local.postgres import EmbeddedPostgres
+from agent.local.sfu import Sfu
+from agent.local.whisper import WhisperServer
+from tests.integration.speech import sentence, word_error_rate
+from tests.integration.stack import Stack, new_room, running_stack, until
+
+pytestmark = pytest.mark.slow
+
+
+async def test_words_in_flight_when_the_room_empties_are_saved_too(stack: Stack) -> None:
+    room, last_words = new_room(), sentence("0880")
+    async with stack.joining(room, "student-1") as student:
+        await until(lambda: stack.log("recording_began", room=room))
+        await student.say(last_words)
+    record = await stack.completed(room)
+    heard = " ".join(entry["text"] for entry in record["transcript"])
+    assert word_error_rate([last_words.words], [heard]) < 0.3
+    assert "transcription_unavailable" not in {gap["reason"] for gap in record["gaps"]}
+
+
+async def test_a_second_recorder_in_a_room_writes_nothing_and_leaves(stack: Stack) -> None:
+    room = new_room()
+    async with stack.joining(room, "student-1", microphone=False) as student:
+        await until(lambda: stack.log("session_claimed", room=room))
+        async with api.LiveKitAPI(stack.sfu.url, stack.sfu.api_key, stack.sfu.api_secret) as livekit:
+            await livekit.agent_dispatch.create_dispatch(api.CreateAgentDispatchRequest(room=room))
+        await until(lambda: len(stack.log("recording_began", room=room)) == 2)
+        await until(lambda: stack.log("session_held_by_another_recorder", room=room))
+        await until(lambda: _recorders(stack, room, 1))
+        await stack.tell(student, "Said once.")
+    record = await stack.completed(room)
+    assert record["lease_epoch"] == 1
+    assert [entry["text"] for entry in record["transcript"]] == ["Said once."]
+    assert len(record["participants"]) == 1
+    assert not list(stack.spool.glob("*.jsonl"))
+
+
+async def test_a_worker_told_to_stop_records_its_rooms_to_their_end(stack_of_its_own: Stack) -> None:
+    stack, room = stack_of_its_own, new_room()
+    async with stack.joining(room, "student-1", microphone=False) as student:
+        await until(lambda: stack.log("session_claimed", room=room))
+        stack.worker.send(signal.SIGTERM)
+        await until(lambda: stack.log("draining"))
+        await stack.tell(student, "Said while it drains.")
+    record = await stack.completed(room)
+    assert [entry["text"] for entry in record["transcript"]] == ["Said while it drains."]
+    await until(lambda: not stack.worker.running)
+
+
+async def test_words_wait_for_a_whisper_that_is_away(
+    sfu_of_its_own: Sfu, postgres_of_its_own: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    whisper = WhisperServer(tmp_path, "tiny.en")
+    address, folder = whisper.start(), tmp_path / "recorder"
+    grace = {"RECORDER_TRANSCRIPTION_GRACE": "5"}
+    kept, lost, room = sentence("0880"), sentence("0930"), new_room()
+    with running_stack(sfu_of_its_own, postgres_of_its_own, address, folder, **grace) as stack:
+        async with stack.joining(room, "student-1") as student:
+            await until(lambda: stack.log("recording_began", room=room))
+            whisper.kill()
+            await student.say(kept)
+            await until(lambda: stack.log("transcription_retried", room=room))
+            whisper.start()
+            await until(lambda: stack.log("utterance_recognised", room=room))
+            whisper.kill()
+            spoken = await student.say(lost)
+        record = await stack.completed(room)
+    assert word_error_rate([kept.words], [record["transcript"][0]["text"]]) < 0.3
+    assert len(record["transcript"]) == 1
+    (gap,) = [gap for gap in record["gaps"] if gap["reason"] == "transcription_unavailable"]
+    assert (gap["what"], gap["identity"]) == ("transcript", "student-1")
+    assert datetime.fromisoformat(gap["from"]) < spoken.end
+
+
+async def _recorders(stack: Stack, room: str, count: int) -> bool:
+    async with api.LiveKitAPI(stack.sfu.url, stack.sfu.api_key, stack.sfu.api_secret) as livekit:
+        there = await livekit.room.list_participants(api.ListParticipantsRequest(room=room))
+    return sum(participant.permission.hidden for participant in there.participants) == count
