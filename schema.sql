@@ -54,6 +54,7 @@ create table if not exists quality_readings (
     round_trip_ms    double precision,
     width            integer,
     height           integer,
+    seconds          double precision, -- how long an interval the reading measures
     primary key (session_id, track_sid, leg, read_at, identity)
 );
 

@@ -13,6 +13,7 @@ import structlog
 from livekit import rtc
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from agent.handlers import listen
 from agent.presence import role_in_room
 from agent.recorder import Recorder, now
 from agent.session.errors import MessageRefused
@@ -89,7 +90,7 @@ class Messages:
 
     def follow(self, room: rtc.Room) -> None:
         """Listen to a room."""
-        room.on("data_received", self._data_received)
+        listen(room, "data_received", self._data_received)
 
     def take_transcript(
         self, sender: rtc.RemoteParticipant, message: TranscriptMessage, end: datetime

@@ -10,6 +10,7 @@ from typing import get_args
 import structlog
 from livekit import rtc
 
+from agent.handlers import listen
 from agent.recorder import Recorder, now
 from agent.session.events import (
     ConnectionQuality,
@@ -48,13 +49,13 @@ class Presence:
         self._on_empty = on_empty
         self._present: dict[str, str] = {}  # participant_sid -> identity
         self._cut_off_since: datetime | None = None
-        room.on("participant_connected", self._connected)
-        room.on("participant_disconnected", self._disconnected)
-        room.on("participant_attributes_changed", lambda _changed, who: self._told_more(who))
-        room.on("participant_metadata_changed", lambda who, _old, _new: self._told_more(who))
-        room.on("connection_quality_changed", self._quality_changed)
-        room.on("reconnecting", self._reconnecting)
-        room.on("reconnected", self._reconnected)
+        listen(room, "participant_connected", self._connected)
+        listen(room, "participant_disconnected", self._disconnected)
+        listen(room, "participant_attributes_changed", lambda _changed, who: self._told_more(who))
+        listen(room, "participant_metadata_changed", lambda who, _old, _new: self._told_more(who))
+        listen(room, "connection_quality_changed", self._quality_changed)
+        listen(room, "reconnecting", self._reconnecting)
+        listen(room, "reconnected", self._reconnected)
 
     def note_those_already_here(self) -> None:
         """Whoever was in the room before us gets no `participant_connected`."""

@@ -8,9 +8,11 @@ from typing import Any
 import structlog
 from livekit import rtc
 
+from agent.handlers import listen
 from agent.presence import is_recorded
 from agent.recorder import Recorder, now
-from agent.session.events import QualityRead
+from agent.session.errors import what_failed
+from agent.session.events import GapNoted, QualityRead
 from agent.session.metrics import InboundCounters, between
 from agent.session.rooms import storable
 from agent.settings import Settings
@@ -49,11 +51,11 @@ class Quality:
         self._video = settings.recorder_video
         self._watched: dict[str, _Watched] = {}  # by track_sid
         self._reading = Tasks()
-        room.on("track_published", self._published)
-        room.on("track_subscribed", self._subscribed)
-        room.on("track_unsubscribed", lambda _track, publication, _who: self._unsubscribed(publication))
-        room.on("track_muted", lambda _who, publication: self._muted_or_not(publication))
-        room.on("track_unmuted", lambda _who, publication: self._muted_or_not(publication))
+        listen(room, "track_published", self._published)
+        listen(room, "track_subscribed", self._subscribed)
+        listen(room, "track_unsubscribed", lambda _track, publication, _who: self._unsubscribed(publication))
+        listen(room, "track_muted", lambda _who, publication: self._muted_or_not(publication))
+        listen(room, "track_unmuted", lambda _who, publication: self._muted_or_not(publication))
 
     def subscribe_to_those_already_here(self) -> None:
         """Tracks published before we came get no `track_published`."""
@@ -93,7 +95,18 @@ class Quality:
             watched.changed.set()
 
     async def _read(self, watched: _Watched) -> None:
-        """Readings of one subscription: at each interval, and where muting or leaving cuts one short."""
+        """Readings of one subscription; should they fail, the record says so and the session goes on."""
+        began = now()
+        try:
+            await self._take_readings(watched)
+        except Exception as error:
+            log.error("reading_failed", identity=watched.identity, **what_failed(error))
+            identity = watched.identity
+            gap = GapNoted(at=began, until=now(), what="quality", reason="recorder_error", identity=identity)
+            self._recorder.record(gap)
+
+    async def _take_readings(self, watched: _Watched) -> None:
+        """A reading at each interval, and where muting or leaving cuts one short."""
         clock = asyncio.get_running_loop().time
         earlier = await self._first_packet(watched)
         due = clock() + self._interval

@@ -29,6 +29,7 @@ log = structlog.stdlib.get_logger()
 
 FLUSH_SECONDS = 0.5  # events are gathered for so long before they are journaled
 AWAY_SECONDS = 1.0  # between attempts while the database is away
+REJECTED_SECONDS = 30.0  # between attempts when it refuses what we write: only somebody's repair can help
 SAVE_ATTEMPTS = 4  # at once, then after 1, 2 and 4 s
 
 
@@ -53,6 +54,7 @@ class Recorder:
         self._next_seq = 0
         self._version = 0
         self._saved_version = 0
+        self._row_is_final = False  # the session's row tells of an end
         self._away = False
         self._something_new = asyncio.Event()
         self._saved = asyncio.Condition()
@@ -75,9 +77,9 @@ class Recorder:
             if self.session.ending is None or self._saved_version == self._version:
                 await asyncio.sleep(FLUSH_SECONDS)
             self._something_new.clear()
-            if not await self._write_or_spool():
+            if (pause := await self._write_or_spool()) is not None:
                 self._something_new.set()
-                await asyncio.sleep(AWAY_SECONDS)
+                await asyncio.sleep(pause)
 
     async def save(self) -> None:
         """Write the session as it stands, trying again after 1, 2 and 4 s.
@@ -125,25 +127,25 @@ class Recorder:
         self._spool.close()
         log.info("session_finished", **summary(self.session), in_database=not self._unwritten)
 
-    async def _write_or_spool(self) -> bool:
+    async def _write_or_spool(self) -> float | None:
+        """One attempt; None when it succeeded, else the seconds after which another makes sense."""
         try:
             await self._write()
         except LeaseLost:
             self._lease = None
             log.warning("lease_lost")
-            return False
+            return AWAY_SECONDS
         except Exception as error:
+            passing = is_transient(error)
             if not self._away:
-                log.warning(
-                    "database_away" if is_transient(error) else "write_rejected", **what_failed(error)
-                )
+                log.warning("database_away" if passing else "write_rejected", **what_failed(error))
             self._away = True
             await self._to_spool()
-            return False
+            return AWAY_SECONDS if passing else REJECTED_SECONDS
         if self._away:
             log.info("database_back")
         self._away = False
-        return True
+        return None
 
     async def _write(self) -> None:
         """One attempt: everything unwritten into the journal, and the session itself when it has ended."""
@@ -153,7 +155,7 @@ class Recorder:
             lease = self._lease or await self._claim(self.session.start_time)
             batch, version = list(self._unwritten), self._version
             ended = self.session.ending is not None
-            finished = version != self._saved_version and (ended or self._saved_version > 0)
+            finished = version != self._saved_version and (ended or self._row_is_final)
             changes = sessions.changes(self.session, batch, finished=finished)
             async with leased(self._pool, lease) as connection:
                 await sessions.write(connection, changes, self._next_seq)
@@ -163,6 +165,7 @@ class Recorder:
             log.info("session_saved", events=version)
         async with self._saved:
             self._saved_version = version if ended else 0
+            self._row_is_final = ended
             self._saved.notify_all()
 
     async def _claim(self, start_time: datetime) -> Lease:
@@ -172,8 +175,13 @@ class Recorder:
             self._consider_leaving(claimed)
             raise LeaseLost
         journal, self._next_seq = await sessions.load_events(self._pool, claimed.session_id)
-        known = [event for event in journal if self.session.apply(event)]
-        self._version += len(known)
+        for event in journal:
+            self._version += self.session.apply(event)
+        if not journal:
+            # A session from before its journal was purged: it goes on from its record, and into the journal.
+            for event in await sessions.load_as_events(self._pool, claimed.session_id):
+                self.record(event)
+        self._row_is_final = claimed.epoch > 1
         self._lease, self._waiting_since = claimed, None
         log.info("session_claimed", epoch=claimed.epoch, events_before=len(journal))
         return claimed

@@ -28,6 +28,11 @@ class Tasks:
         while self._under_way:
             await asyncio.wait(list(self._under_way))
 
+    async def those_of_now(self, within: float) -> None:
+        """Wait, so many seconds at most, for what is under way now; not for what begins meanwhile."""
+        if self._under_way:
+            await asyncio.wait(list(self._under_way), timeout=within)
+
     async def close(self, grace: float) -> None:
         """Wait for up to `grace` seconds, then cancel what is left and wait for that."""
         try:

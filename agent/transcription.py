@@ -11,6 +11,7 @@ import structlog
 from livekit import rtc
 
 from agent.ear import Ear
+from agent.handlers import listen
 from agent.messages import Messages
 from agent.presence import is_recorded
 from agent.recognition import Recogniser
@@ -47,9 +48,9 @@ class Transcription:
         self._listening = Tasks()
         self._recognising = Tasks()
         self._since: datetime | None = None
-        room.on("track_published", self._subscribe)
-        room.on("track_subscribed", lambda track, _publication, who: self._subscribed(track, who))
-        room.on("track_unsubscribed", lambda track, _publication, _who: self._unsubscribed(track))
+        listen(room, "track_published", self._subscribe)
+        listen(room, "track_subscribed", lambda track, _publication, who: self._subscribed(track, who))
+        listen(room, "track_unsubscribed", lambda track, _publication, _who: self._unsubscribed(track))
 
     def subscribe_to_those_already_here(self) -> None:
         """Tracks published before we came get no `track_published`."""
@@ -58,11 +59,11 @@ class Transcription:
             for publication in participant.track_publications.values():
                 self._subscribe(publication, participant)
 
-    async def finish_words_in_flight(self) -> None:
-        """Wait until everything said up to now is recognised or given up."""
+    async def finish_words_in_flight(self, within: float) -> None:
+        """Wait, so many seconds at most, until everything said up to now is recognised or given up."""
         for ear in self._ears.values():
             ear.cut_now()
-        await self._recognising.finished()
+        await self._recognising.those_of_now(within)
 
     async def close(self, grace: float) -> None:
         """Stop listening, and wait up to `grace` seconds for the last words."""

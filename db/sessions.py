@@ -7,6 +7,7 @@ from uuid import UUID, uuid5
 
 from agent.session.events import Event, ParticipantJoined, ParticipantLeft, QualityRead, from_row, to_row
 from agent.session.fold import Session, Stay
+from agent.session.restore import events_of
 from db.pool import Connection, Pool
 from db.queries import queries
 
@@ -82,6 +83,12 @@ async def load_record(pool: Pool, session_id: UUID) -> dict[str, Any] | None:
     return {**row, "participants": [dict(r) for r in stays], "readings": [dict(r) for r in readings]}
 
 
+async def load_as_events(pool: Pool, session_id: UUID) -> list[Event]:
+    """The events that an ended session's record tells of, when its journal has been purged; else none."""
+    record = await load_record(pool, session_id)
+    return events_of(record) if record and record["end_time"] else []
+
+
 async def purge_journal(pool: Pool) -> None:
     """Forget the events of sessions that have been complete for a day."""
     async with pool.acquire() as connection:
@@ -128,6 +135,7 @@ async def _write_readings(connection: Connection, what: Changes) -> None:
                 r.round_trip_ms,
                 r.width,
                 r.height,
+                r.seconds,
             )
             for r in what.events
             if isinstance(r, QualityRead)

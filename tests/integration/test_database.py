@@ -51,6 +51,10 @@ def heard(text: str, after: float) -> UtteranceHeard:
     )
 
 
+def ended(after: float) -> SessionEnded:
+    return SessionEnded(at=T0 + timedelta(seconds=after), reason="room_empty")
+
+
 async def claimed(pool: Pool, session: SessionInfo, owner: str) -> Lease:
     lease = await claim(pool, session, T0, owner)
     assert isinstance(lease, Lease)
@@ -126,7 +130,7 @@ async def test_a_recorder_goes_on_where_its_predecessor_stopped(pool: Pool, tmp_
     second.record(heard("after", 20))
     second.record(GapNoted(at=T0, until=T0, what="everything", reason="taken_over"))
     second.record(left(30))
-    second.record(SessionEnded(at=T0 + timedelta(seconds=30), reason="room_empty"))
+    second.record(ended(30))
     await second.close()
     record = await sessions.load_record(pool, session.session_id)
     assert record is not None
@@ -136,13 +140,41 @@ async def test_a_recorder_goes_on_where_its_predecessor_stopped(pool: Pool, tmp_
     assert record["gaps"][0]["reason"] == "taken_over"
 
 
+async def test_a_session_that_returns_after_its_journal_was_purged_loses_nothing(
+    pool: Pool, tmp_path: Path
+) -> None:
+    session = info()
+    yesterday = Recorder(session, pool, tmp_path)
+    for event in (joined(), heard("yesterday", 1), left(9), ended(9)):
+        yesterday.record(event)
+    await yesterday.close()
+    await pool.execute("update sessions set updated_at = now() - interval '25 hours'")
+    await sessions.purge_journal(pool)
+    assert await sessions.load_events(pool, session.session_id) == ([], 0)
+    for sid, text, after in (("PA_2", "today", 100), ("PA_3", "again today", 200)):
+        today = Recorder(session, pool, tmp_path)
+        today.record(joined(sid, after))
+        await today.save()
+        in_progress = await sessions.load_record(pool, session.session_id)
+        assert in_progress is not None
+        assert in_progress["status"] == "in_progress"
+        for event in (heard(text, after + 1), left(after + 2, sid), ended(after + 2)):
+            today.record(event)
+        await today.close()
+    record = await sessions.load_record(pool, session.session_id)
+    assert record is not None
+    assert [entry["text"] for entry in record["transcript"]] == ["yesterday", "today", "again today"]
+    assert len(record["participants"]) == 3
+    assert (record["status"], record["duration_seconds"]) == ("completed", 202)
+
+
 async def test_a_spool_that_is_replayed_twice_is_written_once(pool: Pool, tmp_path: Path) -> None:
     session = info()
     events: list[Event] = [
         joined(),
         heard("kept", 1),
         left(9),
-        SessionEnded(at=T0 + timedelta(seconds=9), reason="room_empty"),
+        ended(9),
     ]
     for owner in ("before-the-crash", "after-the-crash"):
         spool = Spool(tmp_path, session, owner)

@@ -126,3 +126,32 @@ async def test_a_failure_on_cancellation_is_logged_and_does_not_escape() -> None
         await asyncio.sleep(0)
         await tasks.close(grace=0)
     assert [line["error"] for line in lines] == ["RuntimeError"]
+
+
+async def test_waiting_for_those_of_now_does_not_wait_for_what_begins_meanwhile() -> None:
+    tasks, first, second = Tasks(), asyncio.Event(), asyncio.Event()
+
+    async def wait_for(event: asyncio.Event) -> None:
+        await event.wait()
+
+    tasks.start(wait_for(first))
+    waiting = asyncio.create_task(tasks.those_of_now(within=60))
+    await asyncio.sleep(0)
+    tasks.start(wait_for(second))
+    first.set()
+    await waiting
+    assert not second.is_set()
+    second.set()
+    await tasks.finished()
+
+
+async def test_waiting_for_those_of_now_ends_when_its_time_is_up() -> None:
+    tasks, never = Tasks(), asyncio.Event()
+
+    async def wait() -> None:
+        await never.wait()
+
+    tasks.start(wait())
+    await tasks.those_of_now(within=0.01)
+    never.set()
+    await tasks.finished()

@@ -1,0 +1,67 @@
+"""Back from a session's stored record to events, for a session that goes on after its journal was purged.
+
+The connection's quality scores are not in the record: of the time before, their average is lost.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from agent.session.events import (
+    Event,
+    GapNoted,
+    ParticipantJoined,
+    ParticipantLeft,
+    QualityRead,
+    SessionEnded,
+    UtteranceHeard,
+)
+
+Row = Mapping[str, Any]
+_READING = {field.name for field in fields(QualityRead)} - {"at"}
+
+
+def events_of(record: Row) -> list[Event]:
+    """The events that fold to this record: a row of `sessions` with its `participants` and `readings`."""
+    return [
+        *_stays(record["participants"]),
+        *(_utterance(entry) for entry in record["transcript"]),
+        *(QualityRead(at=row["read_at"], **{k: row[k] for k in _READING}) for row in record["readings"]),
+        *(_gap(gap) for gap in record["gaps"]),
+        *([SessionEnded(at=record["end_time"], reason=record["end_reason"])] if record["end_reason"] else []),
+    ]
+
+
+def _stays(rows: list[Row]) -> Iterator[Event]:
+    for row in rows:
+        if row["participant_sid"] is None:
+            continue  # told by a client; the recorder has not seen it
+        who = {"identity": row["identity"], "participant_sid": row["participant_sid"]}
+        user_id = str(row["user_id"]) if row["user_id"] else None
+        yield ParticipantJoined(
+            at=row["joined_at"], name=row["name"], role=row["role"], user_id=user_id, **who
+        )
+        if row["left_at"]:
+            yield ParticipantLeft(at=row["left_at"], **who)
+
+
+def _utterance(entry: Row) -> UtteranceHeard:
+    return UtteranceHeard(
+        at=datetime.fromisoformat(entry["timestamp"]),
+        end=datetime.fromisoformat(entry["end"]),
+        identity=entry["identity"],
+        text=entry["text"],
+        source=entry["source"],
+        language=entry.get("language"),
+    )
+
+
+def _gap(gap: Row) -> GapNoted:
+    return GapNoted(
+        at=datetime.fromisoformat(gap["from"]),
+        until=datetime.fromisoformat(gap["until"]),
+        what=gap["what"],
+        reason=gap["reason"],
+        identity=gap.get("identity"),
+    )
