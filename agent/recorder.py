@@ -10,16 +10,17 @@ import socket
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import stamina
 import structlog
 
+from agent.backlog import Backlog
 from agent.session.errors import LeaseLost, SessionNotSaved, what_failed
 from agent.session.events import Event, milliseconds
 from agent.session.fold import Session
 from agent.session.rooms import SessionInfo
+from agent.session.summary import summary
 from agent.spool import Spool
 from db import sessions
 from db.lease import LEASE_SECONDS, Holder, Lease, claim, leased, release
@@ -46,11 +47,9 @@ class Recorder:
         self.superseded = asyncio.Event()  # another recorder holds this room: leave it alone
         self._owner = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
         self._pool = pool
-        self._spool = Spool(spool_dir, info, self._owner)
+        self._backlog = Backlog(Spool(spool_dir, info, self._owner))
         self._lease: Lease | None = None
         self._waiting_since: float | None = None
-        self._unwritten: list[Event] = []
-        self._spooled = 0
         self._next_seq = 0
         self._version = 0
         self._saved_version = 0
@@ -59,12 +58,11 @@ class Recorder:
         self._something_new = asyncio.Event()
         self._saved = asyncio.Condition()
         self._writing = asyncio.Lock()
-        self._spooling = asyncio.Lock()
 
     def record(self, event: Event) -> None:
         """Take in what happened."""
         if self.session.apply(event):
-            self._unwritten.append(event)
+            self._backlog.add(event)
             self._version += 1
             self._something_new.set()
 
@@ -103,7 +101,7 @@ class Recorder:
                     if self._saved_version < version:
                         await self._write()
         except Exception as error:
-            log.error("session_not_saved", **what_failed(error), spooled=await self._to_spool())
+            log.error("session_not_saved", **what_failed(error), spooled=await self._backlog.secure())
             raise SessionNotSaved from None
 
     async def saved(self) -> None:
@@ -117,15 +115,15 @@ class Recorder:
         if self.session.start_time is None:
             return
         if self.superseded.is_set():
-            self._spool.clear()  # the other recorder was there all the time and has it all
+            self._backlog.drop()  # the other recorder was there all the time and has it all
             return
         with suppress(SessionNotSaved):
             await self.save()
         if self._lease is not None:
             with suppress(Exception):
                 await release(self._pool, self._lease)
-        self._spool.close()
-        log.info("session_finished", **summary(self.session), in_database=not self._unwritten)
+        self._backlog.abandon()
+        log.info("session_finished", **summary(self.session), in_database=not self._backlog)
 
     async def _write_or_spool(self) -> float | None:
         """One attempt; None when it succeeded, else the seconds after which another makes sense."""
@@ -140,7 +138,7 @@ class Recorder:
             if not self._away:
                 log.warning("database_away" if passing else "write_rejected", **what_failed(error))
             self._away = True
-            await self._to_spool()
+            await self._backlog.secure()
             return AWAY_SECONDS if passing else REJECTED_SECONDS
         if self._away:
             log.info("database_back")
@@ -153,14 +151,14 @@ class Recorder:
             if self.session.start_time is None:
                 return
             lease = self._lease or await self._claim(self.session.start_time)
-            batch, version = list(self._unwritten), self._version
+            batch, version = self._backlog.all(), self._version
             ended = self.session.ending is not None
             finished = version != self._saved_version and (ended or self._row_is_final)
             changes = sessions.changes(self.session, batch, finished=finished)
             async with leased(self._pool, lease) as connection:
                 await sessions.write(connection, changes, self._next_seq)
             self._next_seq += len(batch)
-            await self._forget(len(batch))
+            await self._backlog.written(len(batch))
         if ended and version != self._saved_version:
             log.info("session_saved", events=version)
         async with self._saved:
@@ -194,38 +192,3 @@ class Recorder:
         if same_room and clock - self._waiting_since > 1.5 * LEASE_SECONDS:
             log.warning("session_held_by_another_recorder", holder=holder.owner)
             self.superseded.set()
-
-    async def _to_spool(self) -> bool:
-        """Bring what is unwritten to the disk; whether that worked."""
-        async with self._spooling:
-            waiting = self._unwritten[self._spooled :]
-            try:
-                await asyncio.to_thread(self._spool.append, waiting)
-            except OSError as error:
-                log.error("spool_failed", error=type(error).__name__, errno=error.errno)
-                return False
-            self._spooled += len(waiting)
-            return True
-
-    async def _forget(self, count: int) -> None:
-        """The first so many unwritten events are in the database: neither memory nor disk need them."""
-        async with self._spooling:
-            del self._unwritten[:count]
-            if self._spooled:
-                self._spooled = 0
-                await asyncio.to_thread(self._spool.clear)
-
-
-def summary(session: Session) -> dict[str, Any]:
-    """A finished session in figures: its canonical log line."""
-    ending, start = session.ending, session.start_time
-    transcript, metrics = session.transcript(), session.quality_metrics()
-    return {
-        "duration_seconds": int((ending.at - start).total_seconds()) if ending and start else None,
-        "end_reason": ending.reason if ending else None,
-        "stays": len(session.stays),
-        "utterances": len(transcript),
-        "readings": metrics["total_readings"],
-        "gaps": len(session.gaps()),
-        "connection_quality": metrics["connection_quality_average"],
-    }

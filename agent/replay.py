@@ -5,9 +5,9 @@ from pathlib import Path
 
 import structlog
 
-from agent.recorder import summary
 from agent.session.errors import LeaseLost, what_failed
 from agent.session.fold import fold
+from agent.session.summary import summary
 from agent.spool import abandoned, read
 from db import sessions
 from db.lease import Holder, claim, leased, release

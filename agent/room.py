@@ -88,8 +88,10 @@ class RoomRecording:
     async def _end_session(self) -> None:
         """A participant asked: finish the words in flight, save, answer. What takes longer is saved later."""
         asked_at = now()
-        await self._transcription.finish_words_in_flight(self._settings.recorder_transcription_grace)
-        self._recorder.record(SessionEnded(at=asked_at, reason=ENDED_BY_PARTICIPANT))
+        try:
+            await self._transcription.finish_words_in_flight(self._settings.recorder_transcription_grace)
+        finally:
+            self._recorder.record(SessionEnded(at=asked_at, reason=ENDED_BY_PARTICIPANT))
         session_id = self._recorder.session.info.session_id
         try:
             await self._recorder.save()

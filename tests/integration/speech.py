@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jiwer
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.demo.microphone import Spoken
 from agent.demo.speech import Speech
@@ -56,3 +57,10 @@ def _loud_part(speech: Speech) -> tuple[float, float]:
     loudness = np.sqrt((frames**2).mean(axis=1))
     loud = np.flatnonzero(loudness > LOUD * loudness.max())
     return float(loud[0]) / 100, float(loud[-1] + 1) / 100
+
+
+def words_alone(speech: Speech) -> NDArray[np.int16]:
+    """The sentence without the silence round it, at the rate that recognition works with."""
+    begin, end = _loud_part(speech)
+    assert speech.sample_rate == 16_000
+    return speech.samples[int(begin * 16_000) : int(end * 16_000)]

@@ -20,7 +20,7 @@ from db.pool import open_pool
 from db.sessions import load_record
 
 PROJECT = Path(__file__).parents[2]
-START_TIMEOUT = 60.0
+START_TIMEOUT = 120.0
 
 
 @dataclass
@@ -73,7 +73,7 @@ class Stack:
             )
         return bool(count)
 
-    async def completed(self, room: str, *, within: float = 60.0) -> dict[str, Any]:
+    async def completed(self, room: str, *, within: float = 120.0) -> dict[str, Any]:
         """The stored session once it is completed and its recorder has finished."""
         session_id = room.removeprefix("coaching-")
         await until(lambda: self.log("session_finished", session_id=session_id), within=within)
@@ -88,7 +88,7 @@ def new_room() -> str:
 
 
 async def until(
-    condition: Callable[[], Any] | Callable[[], Awaitable[Any]], *, within: float = 30.0, every: float = 0.1
+    condition: Callable[[], Any] | Callable[[], Awaitable[Any]], *, within: float = 60.0, every: float = 0.1
 ) -> Any:
     """Wait for a condition and return what made it true; TimeoutError when it does not become so."""
     async with asyncio.timeout(within):

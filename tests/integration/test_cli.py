@@ -86,3 +86,9 @@ def test_doctor_says_what_to_do_about_each(sfu: Sfu) -> None:
     for advice in ("check LIVEKIT_API_KEY", "check DATABASE_URL", "check OPENAI_BASE_URL"):
         assert advice in unwell.stdout
     assert "Traceback" not in unwell.stdout + unwell.stderr
+
+
+def test_the_readme_lists_the_settings_as_they_are() -> None:
+    table = agent("settings", "--markdown").stdout
+    assert "RECORDER_ROOM_PREFIX" in table
+    assert table in (PROJECT / "README.md").read_text("utf-8")

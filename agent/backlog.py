@@ -1,0 +1,60 @@
+"""Events that are not in the database yet: in memory, and on disk too while the database is away."""
+
+import asyncio
+
+import structlog
+
+from agent.session.events import Event
+from agent.spool import Spool
+
+log = structlog.stdlib.get_logger()
+
+
+class Backlog:
+    """In the order in which they were added. The spool holds the first `_spooled` of them."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self._events: list[Event] = []
+        self._spooled = 0
+        self._disk = asyncio.Lock()
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def add(self, event: Event) -> None:
+        """One more that waits."""
+        self._events.append(event)
+
+    def all(self) -> list[Event]:
+        """Everything that waits just now."""
+        return list(self._events)
+
+    async def written(self, count: int) -> None:
+        """The first so many are in the database: neither memory nor disk need them any more."""
+        async with self._disk:
+            del self._events[:count]
+            if self._spooled:
+                self._spooled = 0
+                await asyncio.to_thread(self._spool.clear)
+
+    async def secure(self) -> bool:
+        """Bring everything to the disk; whether that worked."""
+        async with self._disk:
+            waiting = self._events[self._spooled :]
+            try:
+                await asyncio.to_thread(self._spool.append, waiting)
+            except OSError as error:
+                log.error("spool_failed", error=type(error).__name__, errno=error.errno)
+                return False
+            self._spooled += len(waiting)
+            return True
+
+    def abandon(self) -> None:
+        """Leave what is on disk to whoever replays it."""
+        self._spool.close()
+
+    def drop(self) -> None:
+        """Forget everything: another recorder has it all."""
+        self._events.clear()
+        self._spool.clear()
