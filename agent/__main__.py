@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import structlog
@@ -112,21 +113,26 @@ async def _work(settings: Settings, *, drain: bool, health_host: str = "") -> No
     """Work until told to stop; told twice, stop at once."""
     from agent.worker import running  # noqa: PLC0415  (slow to import; --help need not)
 
-    log = structlog.stdlib.get_logger()
-    told_to_stop = asyncio.Event()
+    told_to_stop, ready = asyncio.Event(), asyncio.Event()
+    us = asyncio.current_task()
 
     def stop() -> None:
         if told_to_stop.is_set():
             os._exit(1)
         told_to_stop.set()
+        if us and not ready.is_set():
+            us.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop)
-    async with running(settings, health_host=health_host) as server:
-        await told_to_stop.wait()
-        if drain:
-            log.info("draining", sessions=len(server.active_jobs))
-            await server.drain()
+    with suppress(asyncio.CancelledError):
+        async with running(settings, health_host=health_host) as server:
+            ready.set()
+            await told_to_stop.wait()
+            if drain:
+                structlog.stdlib.get_logger().info("draining", sessions=len(server.active_jobs))
+                with suppress(TimeoutError):  # after an hour they are saved as they are
+                    await server.drain()
 
 
 def _migrate(settings: Settings) -> None:

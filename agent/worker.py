@@ -4,6 +4,7 @@ Job processes import this module by name, so importing it does nothing but defin
 """
 
 import asyncio
+import errno
 import math
 import os
 from collections.abc import AsyncIterator
@@ -18,7 +19,7 @@ from agent.recognition import Recogniser
 from agent.recorder import Recorder
 from agent.replay import keep_replaying
 from agent.room import RoomRecording
-from agent.session.errors import what_failed
+from agent.session.errors import ServiceNotStarted, what_failed
 from agent.session.rooms import session_info
 from agent.settings import Settings, settings_from_environment
 from db.pool import Pool, open_pool
@@ -91,7 +92,7 @@ async def running(settings: Settings, *, health_host: str = "") -> AsyncIterator
             await asyncio.wait({running_server, waiting}, return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
             if running_server.done():
-                await running_server
+                raise _why_it_did_not_start(running_server.exception(), settings)
             log.info("worker_ready", max_rooms=settings.max_rooms, room_prefix=settings.recorder_room_prefix)
             yield server
         finally:
@@ -99,6 +100,16 @@ async def running(settings: Settings, *, health_host: str = "") -> AsyncIterator
             for task in housekeeping:
                 task.cancel()
             await asyncio.gather(*housekeeping, running_server, return_exceptions=True)
+
+
+def _why_it_did_not_start(error: BaseException | None, settings: Settings) -> ServiceNotStarted:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return ServiceNotStarted(
+            f"port {settings.recorder_health_port} is taken: set RECORDER_HEALTH_PORT (0 = any free one)"
+        )
+    return ServiceNotStarted(
+        f"the worker could not register with LiveKit ({type(error).__name__}): see `python -m agent doctor`"
+    )
 
 
 async def record(ctx: JobContext) -> None:

@@ -1,6 +1,7 @@
 """The commands, as somebody types them."""
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -92,3 +93,19 @@ def test_the_readme_lists_the_settings_as_they_are() -> None:
     table = agent("settings", "--markdown").stdout
     assert "RECORDER_ROOM_PREFIX" in table
     assert table in (PROJECT / "README.md").read_text("utf-8")
+
+
+def test_a_taken_health_port_is_told_with_what_to_do(sfu: Sfu) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        refused = agent(
+            "start",
+            LIVEKIT_URL=sfu.url,
+            LIVEKIT_API_KEY=sfu.api_key,
+            LIVEKIT_API_SECRET=sfu.api_secret,
+            DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing",
+            OPENAI_BASE_URL="http://127.0.0.1:1/v1",
+            RECORDER_HEALTH_PORT=port,
+        )
+    assert refused.returncode == 2
+    assert f"port {port} is taken: set RECORDER_HEALTH_PORT" in refused.stderr
