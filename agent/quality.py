@@ -13,7 +13,7 @@ from agent.presence import is_recorded
 from agent.recorder import Recorder, now
 from agent.session.errors import what_failed
 from agent.session.events import GapNoted, QualityRead
-from agent.session.metrics import InboundCounters, between
+from agent.session.metrics import InboundCounters, Interval, between
 from agent.session.rooms import storable
 from agent.settings import Settings
 from agent.tasks import Tasks
@@ -117,8 +117,9 @@ class Quality:
             changed = watched.changed.is_set()
             watched.changed.clear()
             later = await counters_of(watched.track)
-            if earlier and later:
-                self._record(watched, earlier, later)
+            if earlier and later and (interval := between(earlier, later)):
+                self._record(watched, interval, later)
+                later = later.after(earlier)
             earlier = None if watched.publication.muted else later or earlier
             due = (clock() if changed else due) + self._interval
 
@@ -130,10 +131,7 @@ class Quality:
             await asyncio.sleep(FIRST_PACKET_SECONDS)
         return None
 
-    def _record(self, watched: _Watched, earlier: InboundCounters, later: InboundCounters) -> None:
-        interval = between(earlier, later)
-        if interval is None:
-            return
+    def _record(self, watched: _Watched, interval: Interval, later: InboundCounters) -> None:
         self._recorder.record(
             QualityRead(
                 at=now(),

@@ -1,7 +1,7 @@
 """The arithmetic of call quality: counters to readings, readings to a session's averages."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +27,13 @@ class InboundCounters:
     round_trip_time: float | None = None
     width: int | None = None
     height: int | None = None
+
+    def after(self, earlier: "InboundCounters") -> "InboundCounters":
+        """These counters as the beginning of the next interval.
+
+        A packet that came late made `packets_lost` fall; the next one lost would be counted twice.
+        """
+        return replace(self, packets_lost=max(self.packets_lost, earlier.packets_lost))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,6 +89,24 @@ def test_a_late_packet_that_comes_back_is_no_loss_below_zero() -> None:
     assert (interval.packets_received, interval.packets_lost) == (101, 0)
 
 
+def test_a_late_packet_and_a_lost_one_are_not_two_lost_ones() -> None:
+    track = Subscription()
+    first = track.read()
+
+    # lose 5, then one of them comes after all, then lose another
+    track.receive(100)
+    track.lose(5)
+    track.wait(10)
+    second = track.read()
+    track.receive_late(1)
+    track.wait(10)
+    third = track.read().after(second)
+    track.lose(1)
+    track.wait(10)
+    intervals = [between(first, second), between(second, third), between(third, track.read())]
+    assert [interval.packets_lost for interval in intervals if interval] == [5, 0, 0]
+
+
 def test_duplicates_that_make_the_count_of_lost_packets_negative_are_no_loss() -> None:
     track = Subscription()
     first = track.read()
