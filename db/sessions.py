@@ -73,8 +73,14 @@ def _row(session: Session) -> tuple[Any, ...]:
 
 
 async def load_record(pool: Pool, session_id: UUID) -> dict[str, Any] | None:
-    """A session as it is stored: its row, and its `participants` and `readings`; None when there is none."""
-    async with pool.acquire() as connection:
+    """A session as it is stored: its row, and its `participants` and `readings`; None when there is none.
+
+    All three as of one moment, also while a recorder writes them.
+    """
+    async with (
+        pool.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
         row = await connection.fetchrow(queries["load_session"], session_id)
         if row is None:
             return None
