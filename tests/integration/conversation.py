@@ -8,7 +8,8 @@ from typing import Any
 
 from agent.demo.caller import Caller
 from agent.demo.outbound import Outbound
-from tests.integration.speech import Line, line, sentence
+from agent.demo.script import Line
+from tests.integration.speech import line, sentence
 from tests.integration.stack import Stack, new_room, until
 
 # Alternately, then both at once, then one more.

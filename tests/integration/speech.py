@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import jiwer
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.demo.microphone import Spoken
+from agent.demo.script import Line
 from agent.demo.speech import Speech
 
 FOLDER = Path(__file__).parents[1] / "speech"
@@ -19,21 +19,12 @@ WORDS = dict(line.split(" ", 1) for line in (FOLDER / "words.txt").read_text().s
 LOUD = 0.1
 
 
-@dataclass(frozen=True)
-class Line:
-    """What someone said, and when its words really began and ended."""
-
-    identity: str
-    words: str
-    begin: datetime
-    end: datetime
-
-
 def sentence(number: str) -> Speech:
     return Speech.load(FOLDER / f"austen-{number}.flac", WORDS[f"austen-{number}"])
 
 
 def line(identity: str, speech: Speech, spoken: Spoken) -> Line:
+    """What someone said, and when its words really began and ended."""
     begin, end = _loud_part(speech)
     file_began = spoken.begin - timedelta(seconds=speech.lead)
     return Line(
