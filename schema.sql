@@ -54,9 +54,10 @@ create table if not exists quality_readings (
     round_trip_ms    double precision,
     width            integer,
     height           integer,
-    seconds          double precision, -- how long an interval the reading measures
     primary key (session_id, track_sid, leg, read_at, identity)
 );
+-- How long an interval the reading measures. Columns that came later are added so, for databases from before.
+alter table quality_readings add column if not exists seconds double precision;
 
 create table if not exists session_events (
     session_id uuid not null references sessions (session_id) on delete cascade,

@@ -201,3 +201,9 @@ async def test_a_rejected_value_is_spooled_and_not_tried_again(pool: Pool, tmp_p
     assert refused["spooled"]
     assert "save_retried" not in {line["event"] for line in logged}
     assert "nobody may read" not in str(logged)
+
+
+async def test_a_database_from_before_gets_the_columns_that_came_later(dsn: str, pool: Pool) -> None:
+    await pool.execute("alter table quality_readings drop column seconds")
+    await migrate(dsn)
+    assert await pool.fetchval("select count(seconds) from quality_readings") == 0
