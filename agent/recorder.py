@@ -172,16 +172,15 @@ class Recorder:
         if isinstance(claimed, Holder):
             self._consider_leaving(claimed)
             raise LeaseLost
-        journal, self._next_seq = await sessions.load_events(self._pool, claimed.session_id)
-        for event in journal:
+        history = await sessions.load_history(self._pool, claimed.session_id)
+        self._next_seq = history.next_seq
+        for event in history.journaled:
             self._version += self.session.apply(event)
-        if not journal:
-            # A session from before its journal was purged: it goes on from its record, and into the journal.
-            for event in await sessions.load_as_events(self._pool, claimed.session_id):
-                self.record(event)
+        for event in history.restored:
+            self.record(event)
         self._row_is_final = claimed.epoch > 1
         self._lease, self._waiting_since = claimed, None
-        log.info("session_claimed", epoch=claimed.epoch, events_before=len(journal))
+        log.info("session_claimed", epoch=claimed.epoch, events_before=len(history.journaled))
         return claimed
 
     def _consider_leaving(self, holder: Holder) -> None:

@@ -46,18 +46,19 @@ async def _replay_one(pool: Pool, path: Path) -> None:
     """Claim the session as the recorder that spooled, add what its journal lacks, write it as it stands."""
     spooled = read(path)
     session_id = spooled.info.session_id
-    journal, _ = await sessions.load_events(pool, session_id)
-    start_time = fold(spooled.info, [*journal, *spooled.events]).start_time
+    history = await sessions.load_history(pool, session_id)
+    known_before = [*history.journaled, *history.restored]
+    start_time = fold(spooled.info, [*known_before, *spooled.events]).start_time
     if start_time is not None:
         lease = await claim(pool, spooled.info, start_time, spooled.owner)
         if isinstance(lease, Holder):
             raise LeaseLost
-        journal, next_seq = await sessions.load_events(pool, session_id)
-        known = set(journal)
-        new = [event for event in spooled.events if event not in known]
-        session = fold(spooled.info, [*journal, *new])
+        history = await sessions.load_history(pool, session_id)
+        known = set(history.journaled)
+        new = [event for event in [*history.restored, *spooled.events] if event not in known]
+        session = fold(spooled.info, [*history.journaled, *new])
         async with leased(pool, lease) as connection:
-            await sessions.write(connection, sessions.changes(session, new, finished=True), next_seq)
+            await sessions.write(connection, sessions.changes(session, new, finished=True), history.next_seq)
         await release(pool, lease)
         log.info("spool_replayed", session_id=str(session_id), events=len(new), **summary(session))
     path.unlink()

@@ -20,6 +20,22 @@ async def load_events(pool: Pool, session_id: UUID) -> tuple[list[Event], int]:
 
 
 @dataclass(frozen=True, slots=True)
+class History:
+    """What is known of a session from before: its journal or, where that was purged, its record."""
+
+    journaled: list[Event]
+    restored: list[Event]  # not in the journal any more: whoever goes on with the session journals them anew
+    next_seq: int
+
+
+async def load_history(pool: Pool, session_id: UUID) -> History:
+    """Everything that a session goes on from."""
+    journaled, next_seq = await load_events(pool, session_id)
+    record = None if journaled else await load_record(pool, session_id)
+    return History(journaled, events_of(record) if record and record["end_time"] else [], next_seq)
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """What to write, as it stood at one moment: the session itself may grow while it is being written."""
 
@@ -87,12 +103,6 @@ async def load_record(pool: Pool, session_id: UUID) -> dict[str, Any] | None:
         stays = await connection.fetch(queries["load_stays"], session_id)
         readings = await connection.fetch(queries["load_readings"], session_id)
     return {**row, "participants": [dict(r) for r in stays], "readings": [dict(r) for r in readings]}
-
-
-async def load_as_events(pool: Pool, session_id: UUID) -> list[Event]:
-    """The events that an ended session's record tells of, when its journal has been purged; else none."""
-    record = await load_record(pool, session_id)
-    return events_of(record) if record and record["end_time"] else []
 
 
 async def purge_journal(pool: Pool) -> None:

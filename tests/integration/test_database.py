@@ -168,6 +168,27 @@ async def test_a_session_that_returns_after_its_journal_was_purged_loses_nothing
     assert (record["status"], record["duration_seconds"]) == ("completed", 202)
 
 
+async def test_a_spool_that_is_replayed_after_the_journal_was_purged_adds_to_the_record(
+    pool: Pool, tmp_path: Path
+) -> None:
+    session = info()
+    recorder = Recorder(session, pool, tmp_path)
+    for event in (joined(), heard("in the database", 1), left(9), ended(9)):
+        recorder.record(event)
+    await recorder.close()
+    await pool.execute("update sessions set updated_at = now() - interval '25 hours'")
+    await sessions.purge_journal(pool)
+    spool = Spool(tmp_path, session, "of-a-machine-that-was-off")
+    spool.append([heard("in the spool", 3)])
+    spool.close()
+    await replay(pool, tmp_path)
+    record = await sessions.load_record(pool, session.session_id)
+    assert record is not None
+    assert [entry["text"] for entry in record["transcript"]] == ["in the database", "in the spool"]
+    assert (record["status"], record["duration_seconds"]) == ("completed", 9)
+    assert not list(tmp_path.iterdir())
+
+
 async def test_a_spool_that_is_replayed_twice_is_written_once(pool: Pool, tmp_path: Path) -> None:
     session = info()
     events: list[Event] = [
