@@ -144,7 +144,7 @@ class Messages:
         if reading.track_sid not in sender.track_publications:
             raise MessageRefused("not the sender's track")
         leg: Literal["client_to_sfu"] = "client_to_sfu"
-        fields = reading.model_dump() | {"track_sid": reading.track_sid, "source": storable(reading.source)}
+        fields = reading.model_dump() | {"source": storable(reading.source)}
         self._recorder.record(QualityRead(at=now(), identity=storable(sender.identity), leg=leg, **fields))
 
 

@@ -3,7 +3,7 @@
 Handlers never raise: the SDK would log the whole event, and events carry what people say.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import get_args
 
@@ -38,6 +38,15 @@ def is_recorded(participant: rtc.RemoteParticipant) -> bool:
 def role_in_room(participant: rtc.RemoteParticipant) -> Role:
     """The role that a participant's attributes, metadata and identity claim."""
     return role_of(participant.identity, participant.attributes, participant.metadata)
+
+
+def published_already(
+    room: rtc.Room,
+) -> Iterator[tuple[rtc.RemoteTrackPublication, rtc.RemoteParticipant]]:
+    """What was published before we came: there is no `track_published` for it."""
+    for participant in room.remote_participants.values():
+        for publication in participant.track_publications.values():
+            yield publication, participant
 
 
 class Presence:

@@ -9,7 +9,7 @@ import structlog
 from livekit import rtc
 
 from agent.handlers import listen
-from agent.presence import is_recorded
+from agent.presence import is_recorded, published_already
 from agent.recorder import Recorder, now
 from agent.session.errors import what_failed
 from agent.session.events import GapNoted, QualityRead
@@ -40,6 +40,11 @@ class _Watched:
     gone: bool = False
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def end(self) -> None:
+        """Take the last reading."""
+        self.gone = True
+        self.changed.set()
+
 
 class Quality:
     """Reads the statistics of every subscribed track."""
@@ -59,15 +64,13 @@ class Quality:
 
     def subscribe_to_those_already_here(self) -> None:
         """Tracks published before we came get no `track_published`."""
-        for participant in self._room.remote_participants.values():
-            for publication in participant.track_publications.values():
-                self._published(publication, participant)
+        for publication, participant in published_already(self._room):
+            self._published(publication, participant)
 
     async def close(self) -> None:
         """Take the last readings and stop."""
         for watched in self._watched.values():
-            watched.gone = True
-            watched.changed.set()
+            watched.end()
         await self._reading.close(grace=2.0)
 
     def _published(self, publication: rtc.RemoteTrackPublication, who: rtc.RemoteParticipant) -> None:
@@ -87,8 +90,7 @@ class Quality:
 
     def _unsubscribed(self, publication: rtc.RemoteTrackPublication) -> None:
         if watched := self._watched.pop(publication.sid, None):
-            watched.gone = True
-            watched.changed.set()
+            watched.end()
 
     def _muted_or_not(self, publication: rtc.TrackPublication) -> None:
         if watched := self._watched.get(publication.sid):
@@ -157,8 +159,7 @@ class Quality:
             publication.set_subscribed(not publication.muted)
             await asyncio.sleep(SAMPLE_SECONDS)
             if watched := self._watched.get(publication.sid):
-                watched.gone = True
-                watched.changed.set()
+                watched.end()
             publication.set_subscribed(False)
             await asyncio.sleep(self._interval - SAMPLE_SECONDS)
 

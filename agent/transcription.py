@@ -13,7 +13,7 @@ from livekit import rtc
 from agent.ear import Ear
 from agent.handlers import listen
 from agent.messages import Messages
-from agent.presence import is_recorded
+from agent.presence import is_recorded, published_already
 from agent.recognition import Recogniser
 from agent.recorder import Recorder, now
 from agent.session.errors import TranscriptionUnavailable, what_failed
@@ -55,9 +55,8 @@ class Transcription:
     def subscribe_to_those_already_here(self) -> None:
         """Tracks published before we came get no `track_published`."""
         self._since = now()
-        for participant in self._room.remote_participants.values():
-            for publication in participant.track_publications.values():
-                self._subscribe(publication, participant)
+        for publication, participant in published_already(self._room):
+            self._subscribe(publication, participant)
 
     async def finish_words_in_flight(self, within: float) -> None:
         """Wait, so many seconds at most, until everything said up to now is recognised or given up."""
