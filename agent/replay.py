@@ -49,6 +49,8 @@ async def _replay_one(pool: Pool, path: Path) -> None:
     history = await sessions.load_history(pool, session_id)
     known_before = [*history.journaled, *history.restored]
     start_time = fold(spooled.info, [*known_before, *spooled.events]).start_time
+    if start_time is None and spooled.events:
+        raise ValueError("events of a session that nobody is known to have joined")
     if start_time is not None:
         lease = await claim(pool, spooled.info, start_time, spooled.owner)
         if isinstance(lease, Holder):

@@ -209,6 +209,18 @@ async def test_a_spool_that_is_replayed_twice_is_written_once(pool: Pool, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
+async def test_words_of_a_session_that_nobody_joined_are_set_aside_not_deleted(
+    pool: Pool, tmp_path: Path
+) -> None:
+    spool = Spool(tmp_path, info(), "of-an-unknown-session")
+    spool.append([heard("whose?", 1)])
+    spool.close()
+    await replay(pool, tmp_path)
+    (aside,) = tmp_path.iterdir()
+    assert aside.suffix == ".rejected"
+    assert "whose?" in aside.read_text()
+
+
 async def test_a_rejected_value_is_spooled_and_not_tried_again(pool: Pool, tmp_path: Path) -> None:
     await pool.execute("alter table video_participants add constraint no_sam check (name <> 'Sam')")
     recorder = Recorder(info(), pool, tmp_path)
