@@ -12,9 +12,9 @@ import pytest
 from agent.local.postgres import EmbeddedPostgres
 from agent.local.sfu import Sfu, run_sfu
 from agent.local.whisper import run_whisper
+from bench.stack import Stack, running_stack
 from db.pool import Pool, migrate, open_pool
 from tests.integration.conversation import Conversation, hold
-from tests.integration.stack import Stack, running_stack
 
 # Rooms close 6 s after the last participant left, not 20: tests wait for it.
 QUICK_ROOMS = {"room": {"departure_timeout": 6}}

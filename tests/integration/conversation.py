@@ -9,8 +9,8 @@ from typing import Any
 from agent.demo.caller import Caller
 from agent.demo.outbound import Outbound
 from agent.demo.script import Line
-from tests.integration.speech import line, sentence
-from tests.integration.stack import Stack, new_room, until
+from bench.speech import line, sentence
+from bench.stack import Stack, new_room, until
 
 # Alternately, then both at once, then one more.
 TURNS = [("student-1", "0870"), ("counselor-1", "0880")]

@@ -21,7 +21,7 @@ from agent.demo.microphone import MicrophoneClosedError, Spoken
 from agent.demo.sfu_api import create_room, who_is_there
 from agent.demo.speech import Samples, Speech, onset
 from agent.local.sfu import Sfu
-from tests.integration.stack import until
+from bench.stack import until
 
 RATE = 48_000
 LATENCY_ALLOWED = timedelta(seconds=0.3)

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from agent.local.sfu import Sfu
-from tests.integration.stack import PROJECT
+from bench.stack import PROJECT
 
 COMMANDS = ["dev", "start", "demo", "migrate", "doctor", "whisper", "settings"]
 

@@ -9,9 +9,9 @@ import httpx2
 import pytest
 
 from agent.demo.script import Line
+from bench.speech import FOLDER, WORDS, plain, word_error_rate
+from bench.stack import Stack
 from tests.integration.conversation import Conversation
-from tests.integration.speech import FOLDER, WORDS, plain, word_error_rate
-from tests.integration.stack import Stack
 
 SPEAKERS = {"student-1": "user", "counselor-1": "counselor"}
 

@@ -8,7 +8,7 @@ from livekit.local_inference import VAD
 from agent.recognition import Recogniser
 from agent.settings import Settings
 from agent.utterances import LONGEST, RATE, WINDOW, Cutter, Samples, Utterance
-from tests.integration.speech import WORDS, sentence, word_error_rate, words_alone
+from bench.speech import WORDS, sentence, word_error_rate, words_alone
 
 BREATHLESS = np.zeros(RATE // 10, np.int16)  # far less than the pause that ends an utterance
 

@@ -3,8 +3,8 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-from tests.integration.speech import sentence
-from tests.integration.stack import Stack, new_room, until
+from bench.speech import sentence
+from bench.stack import Stack, new_room, until
 
 DEEP = b'{"text": ' + b"[" * 7000 + b"]" * 7000 + b"}"
 

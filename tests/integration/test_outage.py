@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from agent.local.postgres import EmbeddedPostgres
-from tests.integration.stack import Stack, connected, new_room, until
+from bench.stack import Stack, connected, new_room, until
 
 pytestmark = pytest.mark.slow
 

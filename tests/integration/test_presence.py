@@ -9,7 +9,7 @@ from uuid import uuid4
 from livekit import api
 
 from agent.local.processes import ChildProcess
-from tests.integration.stack import PROJECT, Stack, new_room, until
+from bench.stack import PROJECT, Stack, new_room, until
 
 HALF_A_SECOND = timedelta(seconds=0.5)
 

@@ -10,8 +10,8 @@ from livekit import api
 from agent.local.postgres import EmbeddedPostgres
 from agent.local.sfu import Sfu
 from agent.local.whisper import WhisperServer
-from tests.integration.speech import sentence, word_error_rate
-from tests.integration.stack import Stack, new_room, running_stack, until
+from bench.speech import sentence, word_error_rate
+from bench.stack import Stack, new_room, running_stack, until
 
 pytestmark = pytest.mark.slow
 

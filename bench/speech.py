@@ -13,7 +13,7 @@ from agent.demo.microphone import Spoken
 from agent.demo.script import Line
 from agent.demo.speech import Speech
 
-FOLDER = Path(__file__).parents[1] / "speech"
+FOLDER = Path(__file__).parents[1] / "tests" / "speech"
 WORDS = dict(line.split(" ", 1) for line in (FOLDER / "words.txt").read_text().splitlines())
 # LibriVox readers breathe before they speak: words are what is a tenth as loud as the loudest 10 ms.
 LOUD = 0.1

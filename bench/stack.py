@@ -19,7 +19,7 @@ from agent.local.sfu import Sfu
 from db.pool import open_pool
 from db.sessions import load_record
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[1]
 START_TIMEOUT = 120.0
 
 
@@ -60,8 +60,10 @@ class Stack:
             await pool.close()
 
     async def tell(self, caller: Caller, text: str) -> None:
-        """Send words on the data channel, and wait for them to be journaled: who leaves at once may take
-        them along."""
+        """Send words on the data channel and wait until they are journaled.
+
+        Who leaves at once may take them along.
+        """
         await caller.send("transcript", {"text": text})
         await until(lambda: self.journaled(text))
 
