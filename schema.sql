@@ -23,6 +23,8 @@ create table if not exists sessions (
     lease_epoch        bigint not null default 0,
     lease_expires_at   timestamptz
 );
+-- Columns that came later are added so, for databases from before.
+alter table sessions add column if not exists coverage jsonb not null default '{}';
 create index if not exists sessions_by_user on sessions (user_id, start_time desc);
 create index if not exists sessions_in_progress on sessions (start_time) where status = 'in_progress';
 
@@ -56,7 +58,7 @@ create table if not exists quality_readings (
     height           integer,
     primary key (session_id, track_sid, leg, read_at, identity)
 );
--- How long an interval the reading measures. Columns that came later are added so, for databases from before.
+-- How long an interval the reading measures.
 alter table quality_readings add column if not exists seconds double precision;
 
 create table if not exists session_events (

@@ -33,11 +33,11 @@ class Ear:
         rest: Samples = np.empty(0, np.int16)
         try:
             async for event in self._stream:
-                if self.frames_until is None:
-                    on_first_frame()
                 samples = np.frombuffer(event.frame.data, np.int16)
                 self._samples += len(samples)
                 self._clock.frame_arrived(self._samples, time())
+                if self.frames_until is None:
+                    on_first_frame()
                 rest = self._hear(np.concatenate((rest, samples)))
                 self.frames_until = self.time_of(self._samples)
         finally:

@@ -15,6 +15,7 @@ from agent.messages import (
     Messages,
     announce,
 )
+from agent.microphones import Microphones
 from agent.presence import Presence
 from agent.quality import Quality
 from agent.recognition import Recogniser
@@ -47,10 +48,12 @@ class RoomRecording:
         self._messages.follow(ctx.room)
         self._text_streams = TextStreams(ctx.room, self._messages)
         self._quality = Quality(ctx.room, recorder, settings)
+        self._microphones = Microphones(ctx.room, recorder)
         self._transcription = Transcription(
             ctx.room,
             recorder,
             self._messages,
+            self._microphones,
             recogniser,
             concurrency=settings.recorder_transcription_concurrency,
         )
@@ -64,6 +67,7 @@ class RoomRecording:
         self._keeping = asyncio.create_task(self._recorder.keep())
         self._leaving = asyncio.create_task(self._leave_when_superseded())
         self._presence.note_those_already_here()
+        self._microphones.note_those_already_here()
         self._quality.subscribe_to_those_already_here()
         self._transcription.subscribe_to_those_already_here()
         return True

@@ -13,18 +13,20 @@ from livekit import rtc
 from agent.ear import Ear
 from agent.handlers import listen
 from agent.messages import Messages
+from agent.microphones import Microphones
 from agent.presence import is_recorded, published_already
 from agent.recognition import Recogniser
 from agent.recorder import Recorder, now
+from agent.session.coverage import TRANSCRIPTION_UNAVAILABLE
 from agent.session.errors import TranscriptionUnavailable, what_failed
-from agent.session.events import GapNoted, UtteranceHeard, milliseconds
+from agent.session.events import GapNoted, UtteranceHeard
 from agent.session.rooms import storable
 from agent.tasks import Tasks
 from agent.utterances import Samples, Utterance
 
 log = structlog.stdlib.get_logger()
 
-LATE_SECONDS = 1.0  # whoever was there for longer before their first frame reached us may have said something
+AGAIN_SECONDS = 1.0  # before a track is listened to again after that failed
 
 
 class Transcription:
@@ -35,6 +37,7 @@ class Transcription:
         room: rtc.Room,
         recorder: Recorder,
         messages: Messages,
+        microphones: Microphones,
         recogniser: Recogniser,
         *,
         concurrency: int,
@@ -42,19 +45,19 @@ class Transcription:
         self._room = room
         self._recorder = recorder
         self._messages = messages
+        self._microphones = microphones
         self._recogniser = recogniser
         self._slots = asyncio.Semaphore(concurrency)
         self._ears: dict[str, Ear] = {}  # by track_sid
         self._listening = Tasks()
         self._recognising = Tasks()
-        self._since: datetime | None = None
+        self._closing = False
         listen(room, "track_published", self._subscribe)
-        listen(room, "track_subscribed", lambda track, _publication, who: self._subscribed(track, who))
+        listen(room, "track_subscribed", self._subscribed)
         listen(room, "track_unsubscribed", lambda track, _publication, _who: self._unsubscribed(track))
 
     def subscribe_to_those_already_here(self) -> None:
         """Tracks published before we came get no `track_published`."""
-        self._since = now()
         for publication, participant in published_already(self._room):
             self._subscribe(publication, participant)
 
@@ -66,6 +69,7 @@ class Transcription:
 
     async def close(self, grace: float) -> None:
         """Stop listening, and wait up to `grace` seconds for the last words."""
+        self._closing = True
         await asyncio.gather(*(ear.close() for ear in self._ears.values()))
         await self._listening.finished()
         await self._recognising.close(grace)
@@ -74,28 +78,49 @@ class Transcription:
         if publication.kind == rtc.TrackKind.KIND_AUDIO and is_recorded(who):
             publication.set_subscribed(True)
 
-    def _subscribed(self, track: rtc.Track, who: rtc.RemoteParticipant) -> None:
+    def _subscribed(
+        self, track: rtc.Track, publication: rtc.RemoteTrackPublication, who: rtc.RemoteParticipant
+    ) -> None:
         if isinstance(track, rtc.RemoteAudioTrack):
-            self._listening.start(self._listen(track, storable(who.identity), who.joined_at))
+            self._listening.start(self._listen(track, publication, storable(who.identity)))
 
     def _unsubscribed(self, track: rtc.Track | None) -> None:
         if track is not None and (ear := self._ears.get(track.sid)):
             self._listening.start(ear.close())
 
-    async def _listen(self, track: rtc.RemoteAudioTrack, identity: str, joined_at: datetime | None) -> None:
+    async def _listen(
+        self, track: rtc.RemoteAudioTrack, publication: rtc.RemoteTrackPublication, identity: str
+    ) -> None:
+        """Listen while we are subscribed; should it fail, say what was missed and listen again."""
+        while publication.track is track and not self._closing:
+            missed_since = await self._listen_once(track, publication, identity)
+            if missed_since is None:
+                return
+            await asyncio.sleep(AGAIN_SECONDS)
+            self._gap(identity, missed_since, now(), "recorder_error")
+
+    async def _listen_once(
+        self, track: rtc.RemoteAudioTrack, publication: rtc.RemoteTrackPublication, identity: str
+    ) -> datetime | None:
+        """Listen to the end of a track; since when nothing was heard if that failed before."""
         began = now()
         ear = self._ears[track.sid] = Ear(track, lambda utterance: self._heard(ear, identity, utterance))
         try:
-            await ear.listen(lambda: self._note_what_came_before(identity, joined_at))
+            await ear.listen(lambda: self._note_what_came_before(identity, publication.sid, ear))
         except Exception as error:
             log.error("listening_failed", identity=identity, **what_failed(error))
-            self._gap(identity, ear.frames_until or began, now(), "recorder_error")
+            return ear.frames_until or began
         finally:
             self._ears.pop(track.sid, None)
+        return None
 
     def _heard(self, ear: Ear, identity: str, utterance: Utterance) -> None:
-        if identity not in self._messages.own_words:
-            begin, end = ear.time_of(utterance.begin), ear.time_of(utterance.end)
+        begin, end = ear.time_of(utterance.begin), ear.time_of(utterance.end)
+        if identity in self._messages.own_words:
+            self._recorder.record(
+                UtteranceHeard(at=begin, end=end, identity=identity, text="", source="data")
+            )
+        else:
             self._recognising.start(self._recognise(identity, begin, end, utterance.samples))
 
     async def _recognise(self, identity: str, begin: datetime, end: datetime, samples: Samples) -> None:
@@ -103,29 +128,29 @@ class Transcription:
             async with self._slots:
                 words = await self._recogniser.words(samples)
         except TranscriptionUnavailable:
-            self._gap(identity, begin, end, "transcription_unavailable")
+            self._gap(identity, begin, end, TRANSCRIPTION_UNAVAILABLE)
         except asyncio.CancelledError:
-            self._gap(identity, begin, end, "transcription_unavailable")
+            self._gap(identity, begin, end, TRANSCRIPTION_UNAVAILABLE)
             raise
         else:
             log.info("utterance_recognised", identity=identity, seconds=(end - begin).total_seconds())
-            if words.text:
-                self._recorder.record(
-                    UtteranceHeard(
-                        at=begin,
-                        end=end,
-                        identity=identity,
-                        text=storable(words.text),
-                        source="whisper",
-                        language=words.language,
-                    )
+            self._recorder.record(
+                UtteranceHeard(
+                    at=begin,
+                    end=end,
+                    identity=identity,
+                    text=storable(words.text),
+                    source="whisper",
+                    language=words.language if words.text else None,
                 )
+            )
 
-    def _note_what_came_before(self, identity: str, joined_at: datetime | None) -> None:
-        """Whoever joined well before us may have spoken unheard."""
-        here_before_us = joined_at is not None and self._since is not None and joined_at < self._since
-        if here_before_us and joined_at and (now() - joined_at).total_seconds() > LATE_SECONDS:
-            self._gap(identity, milliseconds(joined_at), now(), "recorder_joined_late")
+    def _note_what_came_before(self, identity: str, track_sid: str, ear: Ear) -> None:
+        """From the moment a microphone is on until our first sample of it, nobody listened."""
+        microphone = self._microphones.on(track_sid)
+        if microphone and (first := ear.time_of(0)) > microphone.since:
+            reason = "recorder_joined_late" if microphone.before_us else "subscribing"
+            self._gap(identity, microphone.since, first, reason)
 
     def _gap(self, identity: str, begin: datetime, end: datetime, reason: str) -> None:
         self._recorder.record(

@@ -67,6 +67,7 @@ set status = $2,
     gaps = $7,
     end_reason = $8,
     user_id = coalesce($9, user_id),
+    coverage = $10,
     updated_at = now()
 where session_id = $1
 

@@ -85,6 +85,7 @@ def _row(session: Session) -> tuple[Any, ...]:
         session.gaps(),
         ending.reason if ending else None,
         _uuid(session.user_id),
+        session.coverage(),
     )
 
 

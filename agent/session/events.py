@@ -38,7 +38,10 @@ class ParticipantLeft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UtteranceHeard:
-    """Words of someone, from `at`, when they began, to `end`. `language`: ISO 639-1, where it is told."""
+    """Words of someone, from `at`, when they began, to `end`. `language`: ISO 639-1, where it is told.
+
+    Without `text`: speech in which Whisper found no words, or (`data`) whose words the speaker sends.
+    """
 
     at: datetime
     end: datetime
@@ -46,6 +49,16 @@ class UtteranceHeard:
     text: str
     source: Literal["whisper", "data"]
     language: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MicrophoneChanged:
+    """Someone can be heard from here on, or no longer: published, muted, unmuted, unpublished."""
+
+    at: datetime
+    identity: str
+    track_sid: str
+    on: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +116,7 @@ Event = (
     ParticipantJoined
     | ParticipantLeft
     | UtteranceHeard
+    | MicrophoneChanged
     | QualityRead
     | ConnectionQualityChanged
     | GapNoted
@@ -115,6 +129,7 @@ KINDS: dict[str, type[Event]] = {
         ParticipantJoined,
         ParticipantLeft,
         UtteranceHeard,
+        MicrophoneChanged,
         QualityRead,
         ConnectionQualityChanged,
         GapNoted,

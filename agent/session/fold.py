@@ -11,10 +11,12 @@ from datetime import datetime
 from itertools import zip_longest
 from typing import Any
 
+from agent.session.coverage import Known, coverage
 from agent.session.events import (
     ConnectionQualityChanged,
     Event,
     GapNoted,
+    MicrophoneChanged,
     ParticipantJoined,
     ParticipantLeft,
     QualityRead,
@@ -24,6 +26,7 @@ from agent.session.events import (
 )
 from agent.session.metrics import QualityState, averages
 from agent.session.rooms import SessionInfo, speaker_of
+from agent.session.spans import Span
 from agent.session.transcript import in_order
 
 ENDED_BY_PARTICIPANT = "ended_by_participant"
@@ -47,6 +50,7 @@ class Session:
     _joins: dict[str, ParticipantJoined] = field(default_factory=dict)
     _leaves: dict[str, datetime] = field(default_factory=dict)
     _utterances: list[UtteranceHeard] = field(default_factory=list)
+    _microphones: list[MicrophoneChanged] = field(default_factory=list)
     _readings: list[QualityRead] = field(default_factory=list)
     _quality: list[ConnectionQualityChanged] = field(default_factory=list)
     _gaps: list[GapNoted] = field(default_factory=list)
@@ -66,6 +70,8 @@ class Session:
                 self._leaves[event.participant_sid] = min(left_at, event.at)
             case UtteranceHeard():
                 self._utterances.append(event)
+            case MicrophoneChanged():
+                self._microphones.append(event)
             case QualityRead():
                 self._readings.append(event)
             case ConnectionQualityChanged():
@@ -137,7 +143,7 @@ class Session:
                 "source": u.source,
             }
             | ({"language": u.language} if u.language else {})
-            for u in in_order(self._utterances)
+            for u in in_order(u for u in self._utterances if u.text)
         ]
 
     def quality_metrics(self) -> dict[str, Any]:
@@ -160,6 +166,25 @@ class Session:
             | ({"identity": g.identity} if g.identity else {})
             for g in sorted(self._gaps, key=lambda g: (g.at, g.what, g.identity or "", g.until, g.reason))
         ]
+
+    def coverage(self) -> dict[str, Any]:
+        """How much of what was said is in the record."""
+        identities = {stay.joined.identity for stay in self.stays}
+        return coverage({identity: self._known(identity) for identity in identities})
+
+    def _known(self, identity: str) -> Known:
+        last = self.last_evidence
+        stays = [s for s in self.stays if s.joined.identity == identity]
+        return Known(
+            stays=[Span(s.joined.at, until) for s in stays if (until := s.left_at or last)],
+            microphones=[m for m in self._microphones if m.identity == identity],
+            utterances=[u for u in self._utterances if u.identity == identity],
+            gaps=[
+                g
+                for g in self._gaps
+                if g.what in ("transcript", "everything") and g.identity in (identity, None)
+            ],
+        )
 
     def _states(self, identity: str) -> list[QualityState]:
         """The connection qualities of a participant, each until the next or until they left."""

@@ -16,5 +16,6 @@ def summary(session: Session) -> dict[str, Any]:
         "utterances": len(transcript),
         "readings": metrics["total_readings"],
         "gaps": len(session.gaps()),
+        "coverage": session.coverage()["share"],
         "connection_quality": metrics["connection_quality_average"],
     }

@@ -1,6 +1,6 @@
 """Every case of `python -m bench.truth`."""
 
-from bench.truths import words
+from bench.truths import coverage, words
 from bench.truths.case import Case
 
-ALL: list[Case] = [*words.CASES]
+ALL: list[Case] = [*words.CASES, *coverage.CASES]

@@ -9,6 +9,7 @@ from agent.session.events import (
     ConnectionQualityChanged,
     GapNoted,
     Leg,
+    MicrophoneChanged,
     ParticipantJoined,
     ParticipantLeft,
     QualityRead,
@@ -79,6 +80,10 @@ def told(seconds: float, text: str, identity: str = "student", *, lasting: float
     return UtteranceHeard(
         at=at(seconds), end=at(seconds + lasting), identity=identity, text=text, source="data"
     )
+
+
+def microphone(seconds: float, identity: str = "student", *, on: bool = True) -> MicrophoneChanged:
+    return MicrophoneChanged(at=at(seconds), identity=identity, track_sid=f"TR_{identity}_microphone", on=on)
 
 
 def reading(

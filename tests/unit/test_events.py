@@ -15,7 +15,19 @@ from agent.session.events import (
     milliseconds,
     to_row,
 )
-from tests.unit.builders import STUDENT_ID, at, ended, gap, heard, joined, left, reading, scored, told
+from tests.unit.builders import (
+    STUDENT_ID,
+    at,
+    ended,
+    gap,
+    heard,
+    joined,
+    left,
+    microphone,
+    reading,
+    scored,
+    told,
+)
 
 EVERYTHING_TOLD: list[Event] = [
     joined(0.001, name="Ada", user_id=STUDENT_ID),
@@ -38,6 +50,7 @@ EVERYTHING_TOLD: list[Event] = [
         width=1280,
         height=720,
     ),
+    microphone(3),
     scored(5, "lost"),
     gap(1.5, 2.75, identity="student"),
     ended(61),
@@ -46,6 +59,7 @@ LEAST_TOLD: list[Event] = [
     joined(0),
     left(1),
     heard(1, "yes"),
+    microphone(3, on=False),
     reading(10),
     scored(5, "good"),
     GapNoted(at=at(0), until=at(1), what="everything", reason="recorder_cut_off"),
