@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from agent.demo.speech import Speech
 from agent.local.whisper import WhisperServer
 from agent.session.spans import Span
-from bench.speech import WORDS, sentence
+from agent.utterances import RATE
+from bench.speech import WORDS, sentence, words_alone
 from bench.stack import Stack, new_room, until
 from bench.truths import ledger
 from bench.truths.case import Case, Rig, Row
@@ -20,7 +22,9 @@ Interrupt = Callable[[], Awaitable[None]]
 async def talk(stack: Stack, room: str, rounds: int, after_first_round: Interrupt) -> dict[str, list[Span]]:
     """Two people say the sentences, alternately and sometimes at once; when there was speech, by identity."""
     spoken: dict[str, list[Span]] = {identity: [] for identity in PEOPLE}
-    sentences = [sentence(name.removeprefix("austen-")) for name in WORDS]
+    # Without the reader's breath before it: whether that is speech, nobody can say.
+    alone = [words_alone(sentence(name.removeprefix("austen-"))) for name in WORDS]
+    sentences = [Speech.of(samples, RATE) for samples in alone]
     async with stack.joining(room, PEOPLE[0]) as student, stack.joining(room, PEOPLE[1]) as counselor:
         await until(lambda: stack.log("recording_began", room=room))
         for number in range(rounds):

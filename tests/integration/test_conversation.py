@@ -126,6 +126,28 @@ def test_averages_are_those_of_the_readings(conversation: Conversation) -> None:
     assert set(metrics["participants"]) == {"student-1", "counselor-1"}
 
 
+def test_the_ledger_accounts_for_everything_that_was_said(conversation: Conversation) -> None:
+    coverage = conversation.record["coverage"]
+    for identity, ledger in coverage["participants"].items():
+        heard = [entry for entry in conversation.record["transcript"] if entry["identity"] == identity]
+        spans = [[datetime.fromisoformat(entry[key]) for key in ("timestamp", "end")] for entry in heard]
+        assert ledger["transcribed"] == pytest.approx(sum((e - b).total_seconds() for b, e in spans))
+        assert ledger["transcribed"] == ledger["speech"]
+        assert ledger["speech"] < ledger["heard"] < ledger["audible"] <= ledger["present"]
+        assert set(ledger["missed"]) <= {"recorder_joined_late", "subscribing"}
+    assert 0.8 < coverage["share"] < 1
+
+
+def test_a_gap_says_from_when_to_when_nobody_listened(conversation: Conversation) -> None:
+    gaps = conversation.record["gaps"]
+    assert sorted(gap["identity"] for gap in gaps) == ["counselor-1", "student-1"]
+    for gap in gaps:
+        begin, until = datetime.fromisoformat(gap["from"]), datetime.fromisoformat(gap["until"])
+        assert conversation.joined_at[gap["identity"]] <= begin < until
+        first_words = next(line.begin for line in conversation.lines if line.identity == gap["identity"])
+        assert until < first_words + timedelta(seconds=0.3)
+
+
 def test_the_answer_to_session_end_names_the_session(conversation: Conversation) -> None:
     assert conversation.saved == {
         "session_id": conversation.room.removeprefix("coaching-"),

@@ -79,6 +79,11 @@ async def test_words_wait_for_a_whisper_that_is_away(
     (gap,) = [gap for gap in record["gaps"] if gap["reason"] == "transcription_unavailable"]
     assert (gap["what"], gap["identity"]) == ("transcript", "student-1")
     assert datetime.fromisoformat(gap["from"]) < spoken.end
+    ledger = record["coverage"]["participants"]["student-1"]
+    assert ledger["transcribed"] > 0
+    assert ledger["speech"] == pytest.approx(
+        ledger["transcribed"] + ledger["missed"]["transcription_unavailable"], abs=0.01
+    )
 
 
 async def _recorders(stack: Stack, room: str, count: int) -> bool:

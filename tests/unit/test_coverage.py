@@ -7,7 +7,7 @@ from agent.session.events import Event
 from agent.session.fold import fold
 from tests.unit.builders import gap, heard, info, joined, left, microphone, told
 
-PRESENT = [joined(0), microphone(1), left(100)]
+PRESENT: list[Event] = [joined(0), microphone(1), left(100)]
 
 
 def of_student(*events: Event) -> dict[str, Any]:
