@@ -131,7 +131,8 @@ def test_the_ledger_accounts_for_everything_that_was_said(conversation: Conversa
     for identity, ledger in coverage["participants"].items():
         heard = [entry for entry in conversation.record["transcript"] if entry["identity"] == identity]
         spans = [[datetime.fromisoformat(entry[key]) for key in ("timestamp", "end")] for entry in heard]
-        assert ledger["transcribed"] == pytest.approx(sum((e - b).total_seconds() for b, e in spans))
+        with_words = sum((e - b).total_seconds() for b, e in spans)
+        assert with_words <= ledger["transcribed"] + 0.001 < with_words + 0.5  # a breath has none
         assert ledger["transcribed"] == ledger["speech"]
         assert ledger["speech"] < ledger["heard"] < ledger["audible"] <= ledger["present"]
         assert set(ledger["missed"]) <= {"recorder_joined_late", "subscribing"}
