@@ -60,6 +60,14 @@ create table if not exists quality_readings (
 );
 -- How long an interval the reading measures.
 alter table quality_readings add column if not exists seconds double precision;
+-- Lost before the leg, where that can be told apart, and come by retransmission.
+alter table quality_readings add column if not exists packets_lost_upstream integer;
+alter table quality_readings add column if not exists packets_repaired integer;
+-- What a listener and a viewer noticed: invented sound, the E-model's score of it, a picture that stood still.
+alter table quality_readings add column if not exists concealed_percentage double precision;
+alter table quality_readings add column if not exists mos double precision;
+alter table quality_readings add column if not exists freeze_count integer;
+alter table quality_readings add column if not exists freeze_seconds double precision;
 
 create table if not exists session_events (
     session_id uuid not null references sessions (session_id) on delete cascade,

@@ -7,6 +7,7 @@ from livekit import rtc
 
 from agent.handlers import listen
 from agent.presence import is_recorded, published_already
+from agent.published import Published
 from agent.recorder import Recorder, now
 from agent.session.events import MicrophoneChanged, milliseconds
 from agent.session.rooms import storable
@@ -32,10 +33,10 @@ class Microphones:
         listen(room, "track_muted", lambda who, publication: self._off(publication, who))
         listen(room, "track_unmuted", lambda who, publication: self._changed(publication, who))
 
-    def note_those_already_here(self) -> None:
-        """When they were published nobody tells: at the earliest when their owner joined."""
+    def note_those_already_here(self, published: Published) -> None:
+        """Those published before we came can be heard since then."""
         for publication, who in published_already(self._room):
-            self._changed(publication, who, joined_at=who.joined_at)
+            self._changed(publication, who, published_at=published.since(publication, who))
 
     def on(self, track_sid: str) -> On | None:
         """Since when a microphone can be heard; None while it cannot."""
@@ -45,11 +46,11 @@ class Microphones:
         self,
         publication: rtc.TrackPublication,
         who: rtc.Participant,
-        joined_at: datetime | None = None,
+        published_at: datetime | None = None,
     ) -> None:
         if publication.muted or publication.sid in self._on or not _is_microphone(publication, who):
             return
-        on = On(milliseconds(joined_at or now()), before_us=joined_at is not None)
+        on = On(milliseconds(published_at or now()), before_us=published_at is not None)
         self._on[publication.sid] = on
         self._record(publication, who, on.since, on=True)
 

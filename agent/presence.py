@@ -128,6 +128,7 @@ class Presence:
             )
             log.info("recorder_reconnected")
         self._cut_off_since = None
+        self.note_those_already_here()  # where LiveKit's server restarted, some were back before us
 
 
 def _joined_at(participant: rtc.RemoteParticipant) -> datetime:

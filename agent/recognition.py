@@ -8,7 +8,7 @@ import openai
 import stamina
 import structlog
 from livekit import rtc
-from livekit.agents import APIConnectOptions, APIError
+from livekit.agents import APIConnectOptions, APIError, LanguageCode
 from livekit.plugins.openai import STT
 
 from agent.session.errors import TranscriptionUnavailable, what_failed
@@ -18,7 +18,30 @@ from agent.utterances import RATE, Samples
 log = structlog.stdlib.get_logger()
 
 PERSISTENCE_SECONDS = 300.0  # how long an utterance is tried before it becomes a gap
+ANSWER_SECONDS = (
+    120.0  # a server that is behind answers late; who asks again only queues once more, at the end
+)
 _LEAST_SAMPLES = RATE  # services refuse or misjudge less than a second; silence makes up for it
+# Whisper tells languages by their English names, of which LanguageCode knows most.
+_UNKNOWN_TO_LIVEKIT = {
+    "assamese": "as",
+    "bashkir": "ba",
+    "breton": "br",
+    "cantonese": "zh",
+    "faroese": "fo",
+    "haitian creole": "ht",
+    "latin": "la",
+    "malagasy": "mg",
+    "myanmar": "my",
+    "nynorsk": "nn",
+    "sanskrit": "sa",
+    "sinhala": "si",
+    "sundanese": "su",
+    "tatar": "tt",
+    "tibetan": "bo",
+    "turkmen": "tk",
+    "yiddish": "yi",
+}  # Hawaiian has no such code
 _ONCE = APIConnectOptions(max_retry=0, timeout=10.0)
 
 
@@ -35,7 +58,7 @@ class Recogniser:
 
     def __init__(self, settings: Settings, *, persistence: float = PERSISTENCE_SECONDS) -> None:
         self._persistence = persistence
-        self._http = httpx2.AsyncClient(timeout=httpx2.Timeout(60.0, connect=10.0), follow_redirects=True)
+        self._http = httpx2.AsyncClient(follow_redirects=True, event_hooks={"request": [_be_patient]})
         self._stt = STT(
             model=settings.recorder_whisper_model,
             language=settings.recorder_language or "en",
@@ -67,12 +90,23 @@ class Recogniser:
             status = getattr(error, "status_code", None)
             raise TranscriptionUnavailable(f"refused ({status})" if status else "no answer") from None
         heard = event.alternatives[0]
-        return Words(heard.text.strip(), str(heard.language) or None)
+        return Words(heard.text.strip(), iso_639_1(str(heard.language)))
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._stt.aclose()
         await self._http.aclose()
+
+
+async def _be_patient(request: httpx2.Request) -> None:
+    """The plugin waits for 30 s, whatever it is told."""
+    request.extensions["timeout"]["read"] = ANSWER_SECONDS
+
+
+def iso_639_1(language: str) -> str | None:
+    """The two letters of a language that a service names as it likes; None for what has none."""
+    code = LanguageCode(_UNKNOWN_TO_LIVEKIT.get(language.casefold(), language)).language
+    return code if len(code) == 2 else None
 
 
 def _may_pass(error: Exception) -> bool:

@@ -7,16 +7,17 @@ import structlog
 from livekit import rtc
 from livekit.agents import AutoSubscribe, JobContext
 
-from agent.messages import (
+from agent.announcements import (
     SAVE_FAILED_MESSAGE,
     SAVED_MESSAGE,
     SESSION_SAVE_FAILED,
     SESSION_SAVED,
-    Messages,
     announce,
 )
+from agent.messages import Messages
 from agent.microphones import Microphones
 from agent.presence import Presence
+from agent.published import published
 from agent.quality import Quality
 from agent.recognition import Recogniser
 from agent.recorder import Recorder, now
@@ -44,8 +45,9 @@ class RoomRecording:
         self._answers = Tasks()
         # Handlers are in place before we connect: nothing that happens meanwhile is missed.
         self._presence = Presence(ctx.room, recorder, on_empty=lambda: self._answers.start(self._save()))
-        self._messages = Messages(recorder, on_session_end=lambda: self._answers.start(self._end_session()))
-        self._messages.follow(ctx.room)
+        self._messages = Messages(
+            ctx.room, recorder, on_session_end=lambda: self._answers.start(self._end_session())
+        )
         self._text_streams = TextStreams(ctx.room, self._messages)
         self._quality = Quality(ctx.room, recorder, settings)
         self._microphones = Microphones(ctx.room, recorder)
@@ -60,14 +62,15 @@ class RoomRecording:
 
     async def begin(self) -> bool:
         """Join, and record from here on; False when the room is no longer the one we were sent to."""
-        await self._ctx.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE)
+        connecting = self._ctx.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE)
+        there, _ = await asyncio.gather(published(self._ctx), connecting)
         if await self._room.sid != self._ctx.job.room.sid:
             log.warning("room_gone_before_join", room_sid_now=await self._room.sid)
             return False
         self._keeping = asyncio.create_task(self._recorder.keep())
         self._leaving = asyncio.create_task(self._leave_when_superseded())
         self._presence.note_those_already_here()
-        self._microphones.note_those_already_here()
+        self._microphones.note_those_already_here(there)
         self._quality.subscribe_to_those_already_here()
         self._transcription.subscribe_to_those_already_here()
         return True
@@ -77,6 +80,7 @@ class RoomRecording:
         await self._quality.close()
         await self._transcription.close(self._settings.recorder_transcription_grace)
         await self._text_streams.close()
+        await self._messages.close()
         await self._answers.close(grace=0)
         for task in (self._leaving, self._keeping):
             task.cancel()

@@ -19,7 +19,7 @@ from agent.recognition import Recogniser
 from agent.recorder import Recorder, now
 from agent.session.coverage import TRANSCRIPTION_UNAVAILABLE
 from agent.session.errors import TranscriptionUnavailable, what_failed
-from agent.session.events import GapNoted, UtteranceHeard
+from agent.session.events import GapNoted, Played, UtteranceHeard
 from agent.session.rooms import storable
 from agent.tasks import Tasks
 from agent.utterances import Samples, Utterance
@@ -104,7 +104,10 @@ class Transcription:
     ) -> datetime | None:
         """Listen to the end of a track; since when nothing was heard if that failed before."""
         began = now()
-        ear = self._ears[track.sid] = Ear(track, lambda utterance: self._heard(ear, identity, utterance))
+        played = _played_by(publication)
+        ear = self._ears[track.sid] = Ear(
+            track, lambda utterance: self._heard(ear, identity, utterance, played)
+        )
         try:
             await ear.listen(lambda: self._note_what_came_before(identity, publication.sid, ear))
         except Exception as error:
@@ -114,16 +117,18 @@ class Transcription:
             self._ears.pop(track.sid, None)
         return None
 
-    def _heard(self, ear: Ear, identity: str, utterance: Utterance) -> None:
+    def _heard(self, ear: Ear, identity: str, utterance: Utterance, played: Played) -> None:
         begin, end = ear.time_of(utterance.begin), ear.time_of(utterance.end)
-        if identity in self._messages.own_words:
+        if played is None and identity in self._messages.own_words:
             self._recorder.record(
                 UtteranceHeard(at=begin, end=end, identity=identity, text="", source="data")
             )
         else:
-            self._recognising.start(self._recognise(identity, begin, end, utterance.samples))
+            self._recognising.start(self._recognise(identity, begin, end, utterance.samples, played))
 
-    async def _recognise(self, identity: str, begin: datetime, end: datetime, samples: Samples) -> None:
+    async def _recognise(
+        self, identity: str, begin: datetime, end: datetime, samples: Samples, played: Played
+    ) -> None:
         try:
             async with self._slots:
                 words = await self._recogniser.words(samples)
@@ -142,6 +147,7 @@ class Transcription:
                     text=storable(words.text),
                     source="whisper",
                     language=words.language if words.text else None,
+                    track=played,
                 )
             )
 
@@ -156,3 +162,9 @@ class Transcription:
         self._recorder.record(
             GapNoted(at=begin, until=end, what="transcript", reason=reason, identity=identity)
         )
+
+
+def _played_by(publication: rtc.RemoteTrackPublication) -> Played:
+    """What a screen share plays is not its owner's voice."""
+    shared = publication.source == rtc.TrackSource.SOURCE_SCREENSHARE_AUDIO
+    return "screen_share_audio" if shared else None

@@ -29,6 +29,7 @@ def windows(seconds: float) -> int:
 
 LEAD = windows(0.4)  # audio before speech begins that is sent along: soft onsets are recognised better
 TRAIL = windows(0.25)
+LINGER = windows(0.064)  # the model goes on believing in speech for so long after its last sound (measured)
 PAUSE = windows(0.5)  # silence that ends an utterance
 LEAST = windows(0.064)  # shorter "speech" is a click
 LONGEST = windows(28.0)  # Whisper hears at most 30 s at a time
@@ -90,7 +91,8 @@ class Cutter:
 
     def _finish(self) -> Utterance:
         keep = min(self._last + TRAIL, self._position) - self._first
-        utterance = self._utterance(self._speech[:keep], self._last)
+        ended = self._last - LINGER if self._position > self._last else self._last
+        utterance = self._utterance(self._speech[:keep], max(ended, self._begin + 1))
         self._lead.extend(self._speech[keep:])
         self._speech, self._run, self._onset = [], 0, 0
         return utterance

@@ -52,8 +52,10 @@ set joined_at = least(p.joined_at, excluded.joined_at),
 
 -- name: write_reading
 insert into quality_readings (session_id, read_at, identity, track_sid, source, leg, bitrate_kbps, fps, packets_lost,
-                              packets_received, jitter_ms, round_trip_ms, width, height, seconds)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+                              packets_received, jitter_ms, round_trip_ms, width, height, seconds,
+                              packets_lost_upstream, packets_repaired, concealed_percentage, mos, freeze_count,
+                              freeze_seconds)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
 on conflict do nothing
 
 -- name: write_session

@@ -153,6 +153,12 @@ async def _write_readings(connection: Connection, what: Changes) -> None:
                 r.width,
                 r.height,
                 r.seconds,
+                r.packets_lost_upstream,
+                r.packets_repaired,
+                r.concealed_percentage,
+                r.mos,
+                r.freeze_count,
+                r.freeze_seconds,
             )
             for r in what.events
             if isinstance(r, QualityRead)

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from livekit import rtc
 
@@ -52,6 +52,7 @@ class Caller:
         *,
         name: str = "",
         role: str | None = None,
+        kind: Literal["standard", "agent"] = "standard",
         attributes: Mapping[str, str] | None = None,
         metadata: str = "",
         microphone: bool = True,
@@ -63,14 +64,15 @@ class Caller:
     ) -> AsyncIterator["Caller"]:
         """Join and publish; leave at the end. `role` is the attribute of that name."""
         attributes = {**(attributes or {}), **({"role": role} if role else {})}
-        admission = token(api_key, api_secret, room_name, identity, name or identity, metadata, attributes)
+        who = (identity, name or identity, metadata, attributes, kind)
+        admission = token(api_key, api_secret, room_name, *who)
         caller = cls(identity)
         try:
             await caller._join(sfu_url, admission, rtc.RoomOptions(auto_subscribe=auto_subscribe))
             if microphone:
-                await caller._start(Microphone())
+                await caller.publish(Microphone())
             if camera:
-                await caller._start(Camera(camera_size, fps, simulcast=simulcast))
+                await caller.publish(Camera(camera_size, fps, simulcast=simulcast))
             yield caller
         finally:
             await caller.leave()
@@ -92,9 +94,25 @@ class Caller:
         """Every data message received."""
         return self._inbox.messages
 
-    async def say(self, speech: Speech) -> Spoken:
+    async def publish(self, device: Device) -> None:
+        """Show or let hear what the device gives, from now on."""
+        assert device.kind not in self._devices, f"there is a {device.kind} already"
+        self._devices[device.kind] = device
+        await device.start(self.room.local_participant)
+
+    async def unpublish(self, kind: Kind) -> None:
+        """Take a device away, as a client does whose user picks another one."""
+        device = self._devices.pop(kind)
+        await device.stop()
+        if device.publication:
+            await self.room.local_participant.unpublish_track(device.publication.sid)
+        await device.close()
+
+    async def say(
+        self, speech: Speech, kind: Literal["microphone", "screen_share_audio"] = "microphone"
+    ) -> Spoken:
         """Say it, after all else that was to be said; return when its last sample has gone out."""
-        microphone = self._devices["microphone"]
+        microphone = self._devices[kind]
         assert isinstance(microphone, Microphone)
         return await microphone.say(speech)
 
@@ -139,10 +157,6 @@ class Caller:
         self.room.on("disconnected", self._note_disconnected)
         await self.room.connect(url, admission, options)
         self.seen.update(self.room.remote_participants)
-
-    async def _start(self, device: Device) -> None:
-        self._devices[device.kind] = device
-        await device.start(self.room.local_participant)
 
     def _note_disconnected(self, _reason: object) -> None:
         self.left_at = self.left_at or datetime.now(UTC)

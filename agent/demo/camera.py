@@ -18,7 +18,10 @@ BITS_PER_PIXEL_AND_SECOND = 2
 
 
 class Camera(Device):
-    """`fps` pictures a second, encoded as VP8."""
+    """`fps` pictures a second, encoded as VP8, of a figure that `sways`: both may be changed while it runs.
+
+    Where nothing sways, a picture costs a fraction of the bits.
+    """
 
     kind = "camera"
     source: rtc.VideoSource
@@ -27,8 +30,10 @@ class Camera(Device):
         super().__init__()
         self.source = rtc.VideoSource(*size)
         self.track = rtc.LocalVideoTrack.create_video_track(self.kind, self.source)
+        self.fps = fps
+        self.sways = True
         self._size = size
-        self._fps = fps
+        self._max_fps = fps
         self._simulcast = simulcast
 
     def publish_options(self) -> rtc.TrackPublishOptions:
@@ -37,22 +42,22 @@ class Camera(Device):
             source=rtc.TrackSource.SOURCE_CAMERA,
             video_codec=rtc.VideoCodec.VP8,
             video_encoding=rtc.VideoEncoding(
-                max_framerate=self._fps, max_bitrate=width * height * BITS_PER_PIXEL_AND_SECOND
+                max_framerate=self._max_fps, max_bitrate=width * height * BITS_PER_PIXEL_AND_SECOND
             ),
             simulcast=self._simulcast,
         )
 
     async def feed(self) -> None:
         """Show pictures on an absolute schedule; late ones are dropped, and none are made while muted."""
-        pictures = await asyncio.to_thread(swaying_figure, *self._size)
+        pictures = cycle(await asyncio.to_thread(swaying_figure, *self._size))
         clock = asyncio.get_running_loop().time
-        due = clock()
-        for picture in cycle(pictures):
-            if self.closing:
-                break
+        due, picture = clock(), next(pictures)
+        while not self.closing:
             if not self.muted:
                 self.source.capture_frame(picture)
-            due = max(due + 1 / self._fps, clock())
+            if self.sways:
+                picture = next(pictures)
+            due = max(due + 1 / self.fps, clock())
             await asyncio.sleep(due - clock())
 
 

@@ -8,7 +8,7 @@ from livekit import rtc
 
 from agent.demo.outbound import Outbound, outbound_of
 
-Kind = Literal["microphone", "camera"]
+Kind = Literal["microphone", "camera", "screen_share_audio"]
 
 CLOSING_SECONDS = 1.0  # a frame on its way into WebRTC takes 0.1 s; longer means that WebRTC is gone
 

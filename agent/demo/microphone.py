@@ -4,17 +4,23 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import numpy as np
 from livekit import rtc
 
-from agent.demo.device import Device
+from agent.demo.device import Device, Kind
 from agent.demo.speech import Samples, Speech
 
 SAMPLE_RATE = 48_000
 # Chunks of 100 ms cost 10 % of a core, chunks of 20 ms 14 %. The queue bridges 100 ms of a busy event loop.
-CHUNK = SAMPLE_RATE // 10
+CHUNKS_A_SECOND = 10
 QUEUE_MS = 100
+
+_SOURCES: dict[Kind, rtc.TrackSource.ValueType] = {
+    "microphone": rtc.TrackSource.SOURCE_MICROPHONE,
+    "screen_share_audio": rtc.TrackSource.SOURCE_SCREENSHARE_AUDIO,
+}
 
 
 class MicrophoneClosedError(Exception):
@@ -40,12 +46,12 @@ class _Turn:
     begin: datetime | None = None
     position: int = 0
 
-    def next_chunk(self, goes_out: datetime) -> Samples:
-        """The next CHUNK samples, filled up with silence; `goes_out` is when their first one does."""
+    def next_chunk(self, size: int, goes_out: datetime) -> Samples:
+        """The next `size` samples, filled up with silence; `goes_out` is when their first one does."""
         self.begin = self.begin or goes_out + self.lead
-        chunk = self.samples[self.position : self.position + CHUNK]
-        self.position += CHUNK
-        return np.pad(chunk, (0, CHUNK - len(chunk)))
+        chunk = self.samples[self.position : self.position + size]
+        self.position += size
+        return np.pad(chunk, (0, size - len(chunk)))
 
     @property
     def spoken(self) -> Spoken:
@@ -54,32 +60,41 @@ class _Turn:
 
 
 class Microphone(Device):
-    """Speech on a background of silence, at WebRTC's own pace.
+    """Speech on a background of silence, at WebRTC's own pace; or what a shared screen plays, instead.
 
     WebRTC takes 10 ms of the source's queue every 10 ms and holds `capture_frame` while the queue is full,
     so no clock of ours can drift from it. A sample goes out when all queued before it has.
     """
 
-    kind = "microphone"
     source: rtc.AudioSource
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        sample_rate: int = SAMPLE_RATE,
+        channels: int = 1,
+        kind: Literal["microphone", "screen_share_audio"] = "microphone",
+    ) -> None:
         super().__init__()
-        self.source = rtc.AudioSource(SAMPLE_RATE, num_channels=1, queue_size_ms=QUEUE_MS)
-        self.track = rtc.LocalAudioTrack.create_audio_track(self.kind, self.source)
+        self.kind = kind
+        self.source = rtc.AudioSource(sample_rate, channels, queue_size_ms=QUEUE_MS)
+        self.track = rtc.LocalAudioTrack.create_audio_track(kind, self.source)
+        self._sample_rate = sample_rate
+        self._channels = channels
+        self._chunk = sample_rate // CHUNKS_A_SECOND
         self._turns: deque[_Turn] = deque()
-        self._silence = np.zeros(CHUNK, dtype=np.int16)
 
     def publish_options(self) -> rtc.TrackPublishOptions:
-        return rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+        return rtc.TrackPublishOptions(source=_SOURCES[self.kind])
 
     async def feed(self) -> None:
         """Send sound until closed; whoever still waits in `say` then gets `MicrophoneClosedError`."""
         try:
             while not self.closing:
                 turn = self._turns[0] if self._turns else None
-                samples = turn.next_chunk(self._next_sample_goes_out()) if turn else self._silence
-                await self.source.capture_frame(rtc.AudioFrame(samples.tobytes(), SAMPLE_RATE, 1, CHUNK))
+                goes_out = self._next_sample_goes_out()
+                samples = turn.next_chunk(self._chunk, goes_out) if turn else np.zeros(self._chunk, np.int16)
+                await self.source.capture_frame(self._frame(samples))
                 if turn and turn.position >= len(turn.samples):
                     self._turns.popleft()
                     _settle(turn)
@@ -91,13 +106,18 @@ class Microphone(Device):
 
     async def say(self, speech: Speech) -> Spoken:
         """Say it after all that is still to be said; return when its last sample has gone out."""
-        samples = (await asyncio.to_thread(speech.at, SAMPLE_RATE)).samples
+        samples = (await asyncio.to_thread(speech.at, self._sample_rate)).samples
         if self.closing:
             raise MicrophoneClosedError
         said: asyncio.Future[Spoken] = asyncio.get_running_loop().create_future()
         lead, audible = timedelta(seconds=speech.lead), timedelta(seconds=speech.audible)
         self._turns.append(_Turn(samples, lead, audible, said))
         return await said
+
+    def _frame(self, samples: Samples) -> rtc.AudioFrame:
+        """The same on every channel."""
+        interleaved = np.repeat(samples, self._channels).tobytes()
+        return rtc.AudioFrame(interleaved, self._sample_rate, self._channels, len(samples))
 
     def _next_sample_goes_out(self) -> datetime:
         return datetime.now(UTC) + timedelta(seconds=self.source.queued_duration)

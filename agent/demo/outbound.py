@@ -1,7 +1,7 @@
 """What a publisher sends, in its own figures: the truth that a recorder's readings are compared with."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from livekit import rtc
 
@@ -10,8 +10,9 @@ from livekit import rtc
 class Outbound:
     """One track's counters since it was published: all layers together, frames of the busiest.
 
-    `timestamp` is in seconds on WebRTC's clock: only differences mean something. `bytes_sent` is RTP payload
-    without headers, like `bytes_received` on the other side; retransmissions are included.
+    `timestamp` is in seconds since 1970. `bytes_sent` is RTP payload without headers, like `bytes_received`
+    on the other side; retransmissions are included. `layers` has the counters of each simulcast layer, named
+    by its `rid`, of which a subscriber gets one at a time.
     """
 
     source: str
@@ -22,6 +23,8 @@ class Outbound:
     frames_sent: int
     width: int
     height: int
+    rid: str = ""
+    layers: tuple["Outbound", ...] = ()
 
     def kbps_since(self, earlier: "Outbound") -> float:
         return (self.bytes_sent - earlier.bytes_sent) * 8 / 1000 / (self.timestamp - earlier.timestamp)
@@ -31,17 +34,23 @@ class Outbound:
 
 
 def outbound_of(source: str, stats: Iterable[rtc.stats.RtcStats]) -> Outbound | None:
-    """Add up the outbound-rtp entries of one track; None while it has no connection to send on."""
-    layers = [entry.outbound_rtp for entry in stats if entry.HasField("outbound_rtp")]
-    if not layers:
+    """The outbound-rtp entries of one track; None while it has no connection to send on."""
+    entries = [entry.outbound_rtp for entry in stats if entry.HasField("outbound_rtp")]
+    if not entries:
         return None
+    layers = tuple(replace(_together(source, [entry]), rid=entry.outbound.rid) for entry in entries)
+    return replace(_together(source, entries), layers=layers)
+
+
+def _together(source: str, entries: Sequence[rtc.stats.RtcStats.OutboundRtp]) -> Outbound:
+    """These outbound-rtp entries as one."""
     return Outbound(
         source=source,
-        timestamp=max(layer.rtc.timestamp for layer in layers) / 1e6,
-        bytes_sent=sum(layer.sent.bytes_sent for layer in layers),
-        retransmitted_bytes_sent=sum(layer.outbound.retransmitted_bytes_sent for layer in layers),
-        packets_sent=sum(layer.sent.packets_sent for layer in layers),
-        frames_sent=max(layer.outbound.frames_sent for layer in layers),
-        width=max(layer.outbound.frame_width for layer in layers),
-        height=max(layer.outbound.frame_height for layer in layers),
+        timestamp=max(entry.rtc.timestamp for entry in entries) / 1e6,
+        bytes_sent=sum(entry.sent.bytes_sent for entry in entries),
+        retransmitted_bytes_sent=sum(entry.outbound.retransmitted_bytes_sent for entry in entries),
+        packets_sent=sum(entry.sent.packets_sent for entry in entries),
+        frames_sent=max(entry.outbound.frames_sent for entry in entries),
+        width=max(entry.outbound.frame_width for entry in entries),
+        height=max(entry.outbound.frame_height for entry in entries),
     )

@@ -93,7 +93,8 @@ def _conversation(session: Row) -> Table | Text:
     for entry in session["transcript"]:
         begin = datetime.fromisoformat(entry["timestamp"])
         after = max((begin - session["start_time"]).total_seconds(), 0)
-        who = Text(entry["identity"], style=COLOURS.get(entry["speaker"], "magenta"))
+        played = " (screen)" if entry.get("track") else ""  # by what they share, not in their voice
+        who = Text(entry["identity"] + played, style=COLOURS.get(entry["speaker"], "magenta"))
         clock = f"{int(after // 60)}:{after % 60:04.1f}"
         table.add_row(clock, f"{begin.astimezone():%H:%M:%S}", who, Text(entry["text"]))
     return table
@@ -103,7 +104,7 @@ def _quality(session: Row, readings: Sequence[Row]) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
     for heading in ("Who", "What", "Connection"):
         table.add_column(heading)
-    for heading in ("Readings", "kbit/s", "fps", "Lost", "Jitter", "RTT"):
+    for heading in ("Readings", "kbit/s", "fps", "Lost", "Upstream", "Jitter", "RTT", "MOS", "Frozen"):
         table.add_column(heading, justify="right")
     tracks: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in readings:
@@ -117,16 +118,21 @@ def _quality(session: Row, readings: Sequence[Row]) -> Table:
 
 
 def _figures(rows: Sequence[Row]) -> list[str]:
-    """Means over the readings; loss over all their packets together."""
+    """Means over the readings; loss over all their packets together, on the leg and before it."""
     lost = sum(row["packets_lost"] or 0 for row in rows)
     packets = lost + sum(row["packets_received"] or 0 for row in rows)
+    before = [row["packets_lost_upstream"] for row in rows if row["packets_lost_upstream"] is not None]
+    frozen = [row["freeze_seconds"] for row in rows if row["freeze_seconds"] is not None]
     return [
         str(len(rows)),
         _mean(rows, "bitrate_kbps", "{:.0f}"),
         _mean(rows, "fps", "{:.1f}"),
         f"{100 * lost / packets:.2f} %" if packets else "-",
+        f"{100 * sum(before) / (packets + sum(before)):.2f} %" if before and packets + sum(before) else "-",
         _mean(rows, "jitter_ms", "{:.1f} ms"),
         _mean(rows, "round_trip_ms", "{:.1f} ms"),
+        _mean(rows, "mos", "{:.1f}"),
+        f"{sum(frozen):.1f} s" if frozen else "-",
     ]
 
 

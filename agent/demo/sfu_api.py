@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from livekit import api
 
@@ -26,6 +26,7 @@ def token(
     name: str,
     metadata: str,
     attributes: dict[str, str],
+    kind: Literal["standard", "agent"] = "standard",
 ) -> str:
     """Admission of one participant to one room."""
     return (
@@ -34,6 +35,7 @@ def token(
         .with_name(name)
         .with_metadata(metadata)
         .with_attributes(attributes)
+        .with_kind(kind)
         .with_grants(api.VideoGrants(room_join=True, room=room_name))
         .to_jwt()
     )

@@ -16,6 +16,12 @@ from faster_whisper.transcribe import Segment
 SAMPLE_RATE = 16000
 MOST_THREADS = 4  # more do not make Whisper faster on a CPU
 BEAM_SIZE = 5
+# What the model cannot make sense of it tries again, more freely each time, and may ramble on. With
+# faster-whisper's own limits (six tries, five at once, 448 tokens) 5 s of it hold up all rooms for a minute.
+TEMPERATURES = (0.0, 0.4, 0.8)
+TRIES_AT_ONCE = 2
+MOST_TOKENS = 216  # of 30 s; together with the longest prompt, all that the model has room for
+TOKENS_PER_SECOND = 25  # far more than anyone says, also where a letter takes several
 
 
 class NotAudio(Exception):
@@ -84,7 +90,9 @@ class Transcriber:
             word_timestamps=wanted.words,
             beam_size=BEAM_SIZE,
             condition_on_previous_text=False,  # one invented sentence would breed the next
-            **({"temperature": wanted.temperature} if wanted.temperature else {}),
+            temperature=wanted.temperature or TEMPERATURES,
+            best_of=TRIES_AT_ONCE,
+            max_new_tokens=min(MOST_TOKENS, 25 + int(TOKENS_PER_SECOND * len(audio) / SAMPLE_RATE)),
         )
         return Heard(info.language, info.duration, tuple(segments))
 

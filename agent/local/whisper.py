@@ -14,6 +14,7 @@ from agent.session.errors import ServiceNotStarted
 PROJECT = Path(__file__).parents[2]
 LOAD_TIMEOUT = 120.0
 DOWNLOAD_TIMEOUT = 1800.0
+YIELDING = 5  # niceness: words can wait, but sound that is not taken in time is damaged
 
 
 class WhisperServer:
@@ -80,6 +81,7 @@ def serve(host: str = LOOPBACK, port: int = 8000, model: str = "base") -> None:
     folder_or_name = resolve_model(model)
     if Path(folder_or_name).is_dir():
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.nice(YIELDING)
     import uvicorn  # noqa: PLC0415  see above
 
     from agent.local.whisper_app import create_app  # noqa: PLC0415  see above

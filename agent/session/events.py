@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 Role = Literal["student", "counselor", "participant"]
 Speaker = Literal["user", "counselor", "participant"]
+Played = Literal["screen_share_audio"] | None  # None: their own voice
 Leg = Literal["sfu_to_recorder", "client_to_sfu"]
 ConnectionQuality = Literal["excellent", "good", "poor", "lost"]
 
@@ -49,6 +50,7 @@ class UtteranceHeard:
     text: str
     source: Literal["whisper", "data"]
     language: str | None = None
+    track: Played = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,10 @@ class QualityRead:
     """One track over one interval of `seconds` that ended at `at`; packets are counted in that interval.
 
     Bitrate in kbit/s of payload without headers, fps in frames per second, jitter and round trip in ms.
+    `packets_lost` were lost on the leg, `packets_lost_upstream` before it (None: not told apart, both are in
+    `packets_lost`), `packets_repaired` came by retransmission; `packets_received` are without those.
+    `concealed_percentage` of the sound was invented for want of packets, `mos` is the E-model's estimate (1
+    to 4.41), `freeze_count` and `freeze_seconds` say how often and how long in all the picture stood still.
     """
 
     at: datetime
@@ -82,6 +88,12 @@ class QualityRead:
     round_trip_ms: float | None = None
     width: int | None = None
     height: int | None = None
+    packets_lost_upstream: int | None = None
+    packets_repaired: int | None = None
+    concealed_percentage: float | None = None
+    mos: float | None = None
+    freeze_count: int | None = None
+    freeze_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -143,6 +143,7 @@ class Session:
                 "source": u.source,
             }
             | ({"language": u.language} if u.language else {})
+            | ({"track": u.track} if u.track else {})
             for u in in_order(u for u in self._utterances if u.text)
         ]
 
@@ -178,7 +179,7 @@ class Session:
         return Known(
             stays=[Span(s.joined.at, until) for s in stays if (until := s.left_at or last)],
             microphones=[m for m in self._microphones if m.identity == identity],
-            utterances=[u for u in self._utterances if u.identity == identity],
+            utterances=[u for u in self._utterances if u.identity == identity and u.track is None],
             gaps=[
                 g
                 for g in self._gaps

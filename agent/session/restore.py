@@ -54,6 +54,7 @@ def _utterance(entry: Row) -> UtteranceHeard:
         text=entry["text"],
         source=entry["source"],
         language=entry.get("language"),
+        track=entry.get("track"),
     )
 
 

@@ -1,37 +1,56 @@
-"""One transcript from two sources: what Whisper heard, and what participants say they said."""
+"""One transcript from two sources: what Whisper heard, and what participants say they said.
 
-from collections.abc import Iterable
+From someone's first own message on Whisper does not hear their microphone. But it may have heard the same
+words before: those were said before the message came, or while its recorder was not there yet. So what
+Whisper heard gives way to own messages about the same time, and only to these: when the messages end (their
+sender came back without them, the agent that sent them left), Whisper's words are all there are.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from difflib import SequenceMatcher
 
 from agent.session.events import UtteranceHeard
 
-# A sender's first own words may reach us after Whisper wrote the same ones down; nothing older is the same.
+# Own words without a time of their own count from when they came, after they were said; nothing that
+# Whisper heard earlier than this before them is the same.
 _LATENESS = timedelta(seconds=30)
-_ALIKE = 0.6  # difflib ratio of word sequences above which two texts are one utterance heard twice
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")  # Chinese has no spaces
+_ALIKE = 0.6  # so much of what Whisper heard is in the own messages: then it is the same, heard twice
 
 
 def in_order(utterances: Iterable[UtteranceHeard]) -> list[UtteranceHeard]:
     """Utterances by the time they began, without what Whisper heard of a sender's own transcript."""
-    everything = sorted(utterances, key=lambda u: (u.at, u.identity, u.source, u.end, u.text))
-    first_own: dict[str, UtteranceHeard] = {}
+    everything = sorted(
+        utterances, key=lambda u: (u.at, u.identity, u.source, u.end, u.track or "", u.text, u.language or "")
+    )
+    own: dict[str, list[UtteranceHeard]] = {}
     for utterance in everything:
         if utterance.source == "data":
-            first_own.setdefault(utterance.identity, utterance)
-    return [u for u in everything if u.source == "data" or not _superseded(u, first_own.get(u.identity))]
+            own.setdefault(utterance.identity, []).append(utterance)
+    return [u for u in everything if u.source == "data" or not _superseded(u, own.get(u.identity, []))]
 
 
-def _superseded(heard: UtteranceHeard, first_own: UtteranceHeard | None) -> bool:
-    if first_own is None:
+def _superseded(heard: UtteranceHeard, own: Sequence[UtteranceHeard]) -> bool:
+    """Somebody's own words are of their microphone, not of what they play to the room."""
+    if heard.track is not None:
         return False
-    if heard.end > first_own.at:
-        return True
-    return first_own.at - heard.end < _LATENESS and _alike(heard.text, first_own.text)
+    near = [said for said in own if said.end > heard.at and said.at < heard.end + _LATENESS]
+    meanwhile = any(said.at < heard.end for said in near)
+    return meanwhile or _share_of(heard.text, " ".join(said.text for said in near)) > _ALIKE
 
 
-def _alike(one: str, other: str) -> bool:
-    return SequenceMatcher(None, _words(one), _words(other)).ratio() > _ALIKE
+def _share_of(heard: str, said: str) -> float:
+    """How much of the words heard is, in their order, among those said.
+
+    Not the other way round: one message may be of several utterances, with the pauses between them, and
+    one utterance of several messages.
+    """
+    one, other = _words(heard), _words(said)
+    blocks = SequenceMatcher(None, one, other, autojunk=False).get_matching_blocks()
+    return sum(block.size for block in blocks) / len(one) if one else 0.0
 
 
 def _words(text: str) -> list[str]:
-    return ["".join(c for c in word if c.isalnum()) for word in text.casefold().split()]
+    return _WORD.findall(text.casefold().replace("'", "").replace("\u2019", ""))

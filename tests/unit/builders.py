@@ -1,7 +1,7 @@
 """Small builders: an event in one line, times in seconds after ten o'clock."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from agent.session.events import (
@@ -12,6 +12,7 @@ from agent.session.events import (
     MicrophoneChanged,
     ParticipantJoined,
     ParticipantLeft,
+    Played,
     QualityRead,
     Role,
     SessionEnded,
@@ -62,7 +63,13 @@ def left(seconds: float, identity: str = "student", sid: str | None = None) -> P
 
 
 def heard(
-    seconds: float, text: str, identity: str = "student", *, lasting: float = 1.0, language: str | None = None
+    seconds: float,
+    text: str,
+    identity: str = "student",
+    *,
+    lasting: float = 1.0,
+    language: str | None = None,
+    track: Played = None,
 ) -> UtteranceHeard:
     """Words that Whisper heard."""
     return UtteranceHeard(
@@ -72,6 +79,7 @@ def heard(
         text=text,
         source="whisper",
         language=language,
+        track=track,
     )
 
 
@@ -97,6 +105,7 @@ def reading(
     fps: float | None = None,
     packets_lost: int | None = None,
     packets_received: int | None = None,
+    **more: Any,
 ) -> QualityRead:
     return QualityRead(
         at=at(seconds),
@@ -109,6 +118,7 @@ def reading(
         fps=fps,
         packets_lost=packets_lost,
         packets_received=packets_received,
+        **more,
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 from agent.utterances import (
     LEAD,
     LEAST,
+    LINGER,
     LONGEST,
     PAUSE,
     RATE,
@@ -89,12 +90,17 @@ def test_a_pause_ends_an_utterance() -> None:
     stream = Stream().hear(30, SILENCE).hear(50, SPEECH).hear(PAUSE - 1, SILENCE)
     assert stream.utterances == []
     stream.hear(1, SILENCE)
-    assert stream.spans == [(30, 80)]
+    assert stream.spans == [(30, 80 - LINGER)]
+
+
+def test_speech_ended_a_little_before_the_model_stops_to_believe_in_it_but_not_where_it_is_cut() -> None:
+    assert Stream().hear(40, SPEECH).hear(1, SILENCE).flush().spans == [(0, 40 - LINGER)]
+    assert Stream().hear(40, SPEECH).flush().spans == [(0, 40)]
 
 
 def test_an_utterance_says_in_samples_where_speech_began_and_ended() -> None:
     (utterance,) = Stream().hear(30, SILENCE).hear(50, SPEECH).hear(PAUSE, SILENCE).utterances
-    assert (utterance.begin, utterance.end) == (30 * 512, 80 * 512)
+    assert (utterance.begin, utterance.end) == (30 * 512, (80 - LINGER) * 512)
     assert utterance.samples.dtype == np.int16
 
 
@@ -105,13 +111,13 @@ def test_a_little_audio_before_and_after_is_sent_along() -> None:
 
 def test_at_the_very_beginning_there_is_less_to_send_along() -> None:
     stream = Stream().hear(3, SILENCE).hear(50, SPEECH).hear(PAUSE, SILENCE)
-    assert stream.spans == [(3, 53)]
+    assert stream.spans == [(3, 53 - LINGER)]
     assert stream.audio == [(0, 53 + TRAIL)]
 
 
 def test_a_shorter_silence_does_not_end_it() -> None:
     stream = Stream().hear(50, SPEECH).hear(PAUSE - 1, SILENCE).hear(20, SPEECH).hear(PAUSE, SILENCE)
-    assert stream.spans == [(0, 50 + PAUSE - 1 + 20)]
+    assert stream.spans == [(0, 50 + PAUSE - 1 + 20 - LINGER)]
 
 
 def test_a_click_is_no_utterance() -> None:
@@ -123,36 +129,37 @@ def test_a_click_is_no_utterance() -> None:
 
 def test_a_click_right_after_an_utterance_is_none_either() -> None:
     stream = Stream().hear(40, SPEECH).hear(PAUSE, SILENCE).hear(LEAST - 1, SPEECH).hear(50, SILENCE).flush()
-    assert stream.spans == [(0, 40)]
+    assert stream.spans == [(0, 40 - LINGER)]
     stream = Stream().hear(40, SPEECH).flush().hear(LEAST - 1, SPEECH).hear(50, SILENCE).flush()
     assert stream.spans == [(0, 40)]
 
 
 def test_the_shortest_speech_is_an_utterance() -> None:
     stream = Stream().hear(30, SILENCE).hear(LEAST, SPEECH).hear(PAUSE, SILENCE)
-    assert stream.spans == [(30, 30 + LEAST)]
+    assert stream.spans == [(30, 31)]
+    assert stream.audio == [(30 - LEAD, 30 + LEAST + TRAIL)]
 
 
 def test_weak_speech_does_not_begin_an_utterance_but_carries_one_on() -> None:
     assert Stream().hear(100, WEAK).flush().utterances == []
     stream = Stream().hear(10, SPEECH).hear(40, WEAK).hear(PAUSE, SILENCE)
-    assert stream.spans == [(0, 50)]
+    assert stream.spans == [(0, 50 - LINGER)]
 
 
 def test_a_soft_onset_belongs_to_the_speech_that_it_leads_up_to() -> None:
     stream = Stream().hear(30, SILENCE).hear(4, 0.2).hear(20, SPEECH).hear(PAUSE, SILENCE)
-    assert stream.spans == [(30, 54)]
+    assert stream.spans == [(30, 54 - LINGER)]
 
 
 def test_an_onset_reaches_no_further_back_than_the_audio_that_is_sent() -> None:
     stream = Stream().hear(100, 0.2).hear(20, SPEECH).hear(PAUSE, SILENCE)
-    assert stream.spans == [(100 - LEAD, 120)]
+    assert stream.spans == [(100 - LEAD, 120 - LINGER)]
     assert stream.audio == [(100 - LEAD, 120 + TRAIL)]
 
 
 def test_a_flush_ends_what_is_being_said_here_and_the_rest_is_another_utterance() -> None:
     stream = Stream().hear(20, SILENCE).hear(40, SPEECH).flush().hear(30, SPEECH).hear(PAUSE, SILENCE)
-    assert stream.spans == [(20, 60), (60, 90)]
+    assert stream.spans == [(20, 60), (60, 90 - LINGER)]
     assert stream.audio == [(20 - LEAD, 60), (60, 90 + TRAIL)]
 
 
@@ -167,7 +174,7 @@ def test_a_second_flush_has_nothing_to_say() -> None:
 
 def test_an_utterance_right_after_another_shares_no_audio_with_it() -> None:
     stream = Stream().hear(40, SPEECH).hear(PAUSE, SILENCE).hear(40, SPEECH).hear(PAUSE, SILENCE)
-    assert stream.spans == [(0, 40), (40 + PAUSE, 80 + PAUSE)]
+    assert stream.spans == [(0, 40 - LINGER), (40 + PAUSE, 80 + PAUSE - LINGER)]
     # the pause is longer than the trail: the rest of it leads up to the second
     assert stream.audio == [(0, 40 + TRAIL), (40 + TRAIL, 80 + PAUSE + TRAIL)]
 
@@ -212,7 +219,7 @@ def test_a_pause_that_begins_just_before_the_longest_utterance_is_full_leaves_no
         stream = Stream().hear(spoken, SPEECH)
         stream.hear(quietest, SILENCE, loudness=2 * HUSH).hear(2 * PAUSE, SILENCE, loudness=HUSH).flush()
         assert all(begin < end for begin, end in stream.spans), (spoken, stream.spans)
-        assert stream.spans[-1][1] == spoken
+        assert stream.spans[-1][1] == max(spoken - LINGER, stream.spans[-1][0] + 1)
         assert stream.audio[0][0] == 0
         assert stream.audio[-1][1] >= spoken
 

@@ -10,6 +10,12 @@ UNMEASURED = {
     "average_bitrate": None,
     "average_fps": None,
     "packet_loss_percentage": None,
+    "packet_loss_by_leg": {"client_to_sfu": None, "sfu_to_recorder": None},
+    "post_repair_loss_percentage": None,
+    "average_mos": None,
+    "concealed_percentage": None,
+    "freeze_count": None,
+    "freeze_seconds": None,
     "connection_quality_average": "unknown",
     "total_readings": 0,
 }
@@ -43,6 +49,22 @@ def test_everyone_has_their_own_figures_and_the_session_those_of_all() -> None:
     assert metrics["participants"]["student"]["packet_loss_percentage"] == 10
     assert metrics["participants"]["counselor"]["average_bitrate"] == 500
     assert metrics["participants"]["counselor"]["packet_loss_percentage"] == 0
+
+
+def test_each_has_their_own_legs_scores_and_freezes() -> None:
+    metrics = metrics_of(
+        [
+            *BOTH,
+            reading(10, packets_lost=0, packets_lost_upstream=10, packets_received=90, freeze_count=1),
+            reading(10, "counselor", source="microphone", packets_lost=5, packets_received=95, mos=3.5),
+        ]
+    )
+    people = metrics["participants"]
+    assert people["student"]["packet_loss_by_leg"] == {"client_to_sfu": 10, "sfu_to_recorder": 0}
+    assert people["counselor"]["packet_loss_by_leg"] == {"client_to_sfu": None, "sfu_to_recorder": 5}
+    assert (people["student"]["freeze_count"], people["counselor"]["freeze_count"]) == (1, None)
+    assert (people["student"]["average_mos"], people["counselor"]["average_mos"]) == (None, 3.5)
+    assert metrics["packet_loss_percentage"] == 7.5
 
 
 def test_two_stays_of_one_person_have_one_set_of_figures() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent.messages import MAX_BYTES, QualityMessage, TranscriptMessage, _checked, _parse
+from agent.message_forms import MAX_BYTES, QualityMessage, TranscriptMessage, checked, parsed
 from agent.session.errors import MessageRefused
 
 SECRET = "hunter2"
@@ -17,11 +17,11 @@ TEN_TWENTY_THIRTY = datetime(2026, 1, 31, 10, 20, 30, tzinfo=UTC)
 
 
 def transcript(**fields: Any) -> TranscriptMessage:
-    return _checked(TranscriptMessage, _parse(json.dumps(fields).encode()))
+    return checked(TranscriptMessage, parsed(json.dumps(fields).encode()))
 
 
 def quality(**fields: Any) -> QualityMessage:
-    return _checked(QualityMessage, _parse(json.dumps(READING | fields).encode()))
+    return checked(QualityMessage, parsed(json.dumps(READING | fields).encode()))
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def quality(**fields: Any) -> QualityMessage:
 )
 def test_what_is_no_json_object_of_at_most_16_kib_is_refused_without_being_quoted(data: bytes) -> None:
     with pytest.raises(MessageRefused) as refusal:
-        _parse(data)
+        parsed(data)
     assert str(refusal.value) in {"not JSON", "not a JSON object", "larger than 16 KiB"}
     assert refusal.value.__suppress_context__ or refusal.value.__context__ is None
 
@@ -56,7 +56,7 @@ def test_exactly_16_kib_are_not_too_large() -> None:
     text = "x" * (MAX_BYTES - len('{"text": ""}'))
     data = json.dumps({"text": text}).encode()
     assert len(data) == MAX_BYTES
-    assert _parse(data) == {"text": text}
+    assert parsed(data) == {"text": text}
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,26 @@ def test_a_text_without_words_is_refused(text: object) -> None:
         transcript(text=text)
 
 
-def test_half_a_letter_is_never_kept() -> None:
+def test_half_a_letter_is_never_kept_and_costs_nothing_else() -> None:
+    assert transcript(text="hello \ud83d\x00there \ud83d").text == "hello there"
+
+
+def test_half_a_letter_alone_is_no_text() -> None:
     with pytest.raises(MessageRefused, match=r"^wrong fields: text$"):
-        transcript(text="hunter2 \ud83d")
+        transcript(text=" \ud83d ")
+
+
+@pytest.mark.parametrize(
+    ("tag", "language"), [("en", "en"), ("EN", "en"), ("de-AT", "de"), ("zh-Hans-CN", "zh"), (None, None)]
+)
+def test_a_language_is_kept_as_its_first_part(tag: str | None, language: str | None) -> None:
+    assert transcript(text="hello", language=tag).language == language
+
+
+@pytest.mark.parametrize("tag", [SECRET, "", "english language", "e", "en_US", 7, True, ["en"]])
+def test_a_language_that_is_none_is_refused(tag: object) -> None:
+    with pytest.raises(MessageRefused, match=r"^wrong fields: language$"):
+        transcript(text="hello", language=tag)
 
 
 def test_a_message_without_text_is_refused() -> None:
@@ -159,7 +176,7 @@ def test_words_lose_the_blanks_around_them_and_nothing_else() -> None:
 
 def test_fields_that_nobody_asked_for_are_ignored() -> None:
     message = transcript(text="hello", speaker="user", identity="somebody else", source="whisper")
-    assert message.model_dump() == {"text": "hello", "timestamp": None, "speaker": "user"}
+    assert message.model_dump(exclude_none=True) == {"text": "hello", "speaker": "user"}
 
 
 def test_a_reading_may_tell_little() -> None:

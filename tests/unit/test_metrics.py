@@ -1,19 +1,20 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from agent.session.counters import AudioCounters, InboundCounters, VideoCounters
 from agent.session.events import ConnectionQuality
+from agent.session.intervals import Interval, between
 from agent.session.metrics import (
-    InboundCounters,
-    Interval,
     QualityState,
     averages,
-    between,
     connection_quality_in_words,
     loss_percentage,
-    time_weighted_mean,
+    weighted_mean,
 )
+from agent.session.voice_quality import mean_opinion_score
 from tests.unit.builders import TEN_O_CLOCK, at, reading
 
 
@@ -48,7 +49,7 @@ class Subscription:
             bytes_received=self.bytes_received,
             packets_received=self.packets_received,
             packets_lost=self.packets_lost,
-            frames_received=self.frames_received,
+            video=VideoCounters(frames_received=self.frames_received),
         )
 
 
@@ -63,7 +64,13 @@ def test_an_interval_is_what_passed_between_two_readings() -> None:
     track.lose(5)
     track.wait(10)
     assert between(earlier, track.read()) == Interval(
-        seconds=10, bitrate_kbps=800, fps=30, packets_lost=5, packets_received=1000
+        seconds=10,
+        bitrate_kbps=800,
+        fps=30,
+        packets_lost=5,
+        packets_received=1000,
+        freeze_count=0,
+        freeze_seconds=0,
     )
 
 
@@ -156,7 +163,13 @@ def test_a_silent_interval_is_one_of_zeros() -> None:
     earlier = track.read()
     track.wait(10)
     assert between(earlier, track.read()) == Interval(
-        seconds=10, bitrate_kbps=0, fps=0, packets_lost=0, packets_received=0
+        seconds=10,
+        bitrate_kbps=0,
+        fps=0,
+        packets_lost=0,
+        packets_received=0,
+        freeze_count=0,
+        freeze_seconds=0,
     )
 
 
@@ -178,6 +191,178 @@ def test_frames_that_restart_are_no_frame_rate_below_zero() -> None:
     interval = between(earlier, track.read())
     assert interval is not None
     assert interval.fps == 0
+
+
+def camera(
+    seconds: float, *, delays: Sequence[float] = (), freezes: int = 0, received: int = 0
+) -> InboundCounters:
+    """Counters after frames with these delays between them."""
+    return InboundCounters(
+        timestamp=seconds,
+        bytes_received=0,
+        packets_received=0,
+        packets_lost=0,
+        video=VideoCounters(
+            frames_received=received,
+            frames_decoded=len(delays),
+            freeze_count=freezes,
+            frame_delay=sum(delays),
+            squared_frame_delay=sum(delay**2 for delay in delays),
+        ),
+    )
+
+
+def test_frames_that_a_retransmission_completed_together_all_count() -> None:
+    interval = between(camera(0), camera(10, delays=[1 / 15] * 150, received=120))
+    assert interval is not None
+    assert interval.fps == 15
+
+
+def test_frames_that_a_busy_machine_did_not_decode_count() -> None:
+    interval = between(camera(0), camera(10, delays=[1 / 15] * 90, received=150))
+    assert interval is not None
+    assert interval.fps == 15
+
+
+@pytest.mark.parametrize("freezes", [1, 3])
+def test_how_long_the_picture_stood_still_comes_from_the_spread_of_the_delays(freezes: int) -> None:
+    interval = between(camera(0), camera(10, delays=[1 / 15] * 100 + [0.8] * freezes, freezes=freezes))
+    assert interval is not None
+    assert interval.freeze_count == freezes
+    assert interval.freeze_seconds == pytest.approx(0.8 * freezes, rel=0.001)
+
+
+def test_uneven_frames_without_a_freeze_are_none() -> None:
+    interval = between(camera(0), camera(10, delays=[0.03, 0.1] * 70))
+    assert interval is not None
+    assert (interval.freeze_count, interval.freeze_seconds) == (0, 0)
+
+
+def microphone(
+    seconds: float, *, samples: int = 0, concealed: int = 0, packets: int = 0, waited: float = 0
+) -> InboundCounters:
+    return InboundCounters(
+        timestamp=seconds,
+        bytes_received=0,
+        packets_received=packets,
+        packets_lost=0,
+        audio=AudioCounters(
+            samples_received=samples,
+            concealed_samples=concealed,
+            jitter_buffer_delay=waited * samples,
+            jitter_buffer_emitted=samples,
+        ),
+    )
+
+
+def test_the_share_of_invented_sound() -> None:
+    interval = between(microphone(0), microphone(10, samples=480_000, concealed=24_000, packets=500))
+    assert interval is not None
+    assert interval.concealed_percentage == 5
+    assert interval.mos == pytest.approx(mean_opinion_score(loss=5, delay_ms=0))
+
+
+def test_what_was_invented_while_someone_spoke_is_not_diluted_by_their_pauses() -> None:
+    silent_half = between(microphone(0), microphone(10, samples=480_000, concealed=12_000, packets=250))
+    assert silent_half is not None
+    assert silent_half.concealed_percentage == 2.5
+    assert silent_half.mos == pytest.approx(mean_opinion_score(loss=5, delay_ms=0), abs=0.03)
+
+
+def silent_hole(*, concealed: int, silent: int, packets: int) -> Interval:
+    later = microphone(10, samples=480_000, concealed=concealed, packets=packets)
+    assert later.audio is not None
+    audio = replace(later.audio, silent_concealed_samples=silent)
+    interval = between(microphone(0), replace(later, audio=audio))
+    assert interval is not None
+    return interval
+
+
+def test_a_hole_that_fades_to_silence_is_concealed_sound_whatever_was_seen_of_it() -> None:
+    interval = silent_hole(concealed=96_000, silent=88_000, packets=400)
+    assert interval.concealed_percentage == 20
+    assert interval.mos == pytest.approx(mean_opinion_score(loss=20, delay_ms=0))
+
+
+def test_sound_that_only_came_late_is_no_hole() -> None:
+    assert silent_hole(concealed=96_000, silent=88_000, packets=500).concealed_percentage == pytest.approx(
+        8 / 4.8
+    )
+
+
+def test_who_stops_sending_for_long_loses_nothing() -> None:
+    later = microphone(30, samples=1_440_000, concealed=1_000_000, packets=400)
+    assert later.audio is not None
+    audio = replace(later.audio, silent_concealed_samples=999_000)
+    interval = between(microphone(0), replace(later, audio=audio))
+    assert interval is not None
+    assert interval.concealed_percentage == pytest.approx(100 * 1000 / 1_440_000)
+
+
+def test_sound_that_waits_long_scores_lower() -> None:
+    scores = [
+        interval.mos
+        for waited in (0.02, 0.3)
+        if (interval := between(microphone(0), microphone(10, samples=480_000, packets=500, waited=waited)))
+    ]
+    assert scores == [
+        pytest.approx(mean_opinion_score(loss=0, delay_ms=20)),
+        pytest.approx(mean_opinion_score(loss=0, delay_ms=300)),
+    ]
+
+
+def test_without_sound_there_is_nothing_to_score() -> None:
+    interval = between(microphone(0), microphone(10))
+    assert interval is not None
+    assert (interval.concealed_percentage, interval.mos) == (None, None)
+
+
+def test_loss_is_told_by_leg_and_as_a_whole() -> None:
+    figures = averages(
+        [
+            reading(
+                10, packets_lost=45, packets_received=855, packets_lost_upstream=100, packets_repaired=40
+            ),
+            reading(20, packets_lost=0, packets_received=0),
+        ],
+        [],
+        "video",
+    )
+    assert figures["packet_loss_by_leg"] == {"client_to_sfu": 10, "sfu_to_recorder": 5}
+    assert figures["packet_loss_percentage"] == 14.5
+    assert figures["post_repair_loss_percentage"] == 10.5
+
+
+def test_a_leg_that_no_reading_told_apart_is_unknown() -> None:
+    figures = averages([reading(10, packets_lost=5, packets_received=95)], [], "video")
+    assert figures["packet_loss_by_leg"] == {"client_to_sfu": None, "sfu_to_recorder": 5}
+    assert figures["packet_loss_percentage"] == 5
+
+
+def test_scores_are_weighted_by_packets_and_concealment_by_time() -> None:
+    figures = averages(
+        [
+            reading(
+                10, source="microphone", packets_lost=10, packets_received=490, mos=3, concealed_percentage=6
+            ),
+            reading(
+                20, source="microphone", packets_lost=0, packets_received=50, mos=4.4, concealed_percentage=0
+            ),
+        ],
+        [],
+        "video",
+    )
+    assert figures["average_mos"] == 3.127
+    assert figures["concealed_percentage"] == 3
+
+
+def test_freezes_are_added_up() -> None:
+    figures = averages(
+        [reading(10, freeze_count=2, freeze_seconds=1.5), reading(20, freeze_count=1, freeze_seconds=0.25)],
+        [],
+        "video",
+    )
+    assert (figures["freeze_count"], figures["freeze_seconds"]) == (3, 1.75)
 
 
 def test_loss_is_the_share_of_all_packets_not_the_mean_of_shares() -> None:
@@ -204,12 +389,12 @@ def test_all_packets_can_be_lost() -> None:
 
 
 def test_a_mean_is_weighted_by_time() -> None:
-    assert time_weighted_mean([(1000, 30), (200, 10)]) == 800
+    assert weighted_mean([(1000, 30), (200, 10)]) == 800
 
 
 def test_a_mean_over_no_time_is_unknown() -> None:
-    assert time_weighted_mean([]) is None
-    assert time_weighted_mean([(1000, 0)]) is None
+    assert weighted_mean([]) is None
+    assert weighted_mean([(1000, 0)]) is None
 
 
 def test_averages_weigh_each_reading_by_its_seconds() -> None:

@@ -12,6 +12,7 @@ EVENTS: list[Event] = [
     joined(2, "counselor", role="counselor"),
     heard(3, "good morning", language="en"),
     told(5, "hello Sam", "counselor"),
+    heard(6, "a film", track="screen_share_audio"),
     reading(10, fps=29.5, packets_lost=3, packets_received=97),
     reading(11, leg="client_to_sfu", source="microphone"),
     gap(12, 14),

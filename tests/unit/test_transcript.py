@@ -49,8 +49,54 @@ def test_words_are_in_the_order_in_which_they_began_not_in_which_they_were_recog
     ]
 
 
-def test_what_whisper_hears_after_the_first_own_message_is_not_written_too() -> None:
-    assert texts(told(10, "my own words"), heard(10.2, "my on words"), heard(60, "more")) == ["my own words"]
+def test_what_whisper_hears_before_a_message_about_it_comes_is_not_written_too() -> None:
+    assert texts(told(10, "my own words", lasting=2), heard(10.2, "my on words")) == ["my own words"]
+
+
+def test_what_whisper_hears_when_no_more_messages_come_stays() -> None:
+    assert texts(told(10, "my own words"), heard(60, "more")) == ["my own words", "more"]
+
+
+def test_every_message_not_only_the_first_is_set_against_what_whisper_heard() -> None:
+    assert texts(
+        told(10, "the first one"),
+        heard(100, "this is the second", lasting=3),
+        told(104, "This is the second."),
+    ) == ["the first one", "This is the second."]
+
+
+def test_a_message_of_several_utterances_replaces_each_of_them() -> None:
+    assert texts(
+        heard(1, "I moved here last year", lasting=2),
+        heard(4, "and I do not know anyone.", lasting=2),
+        heard(7, "So I stay at home.", lasting=2),
+        told(10, "I moved here last year and I don't know anyone so I stay at home"),
+    ) == ["I moved here last year and I don't know anyone so I stay at home"]
+
+
+def test_an_utterance_of_several_messages_is_replaced_by_them() -> None:
+    assert texts(
+        heard(1, "I moved here last year and I do not know anyone.", lasting=5),
+        told(6.5, "I moved here last year"),
+        told(7, "and I do not know anyone"),
+    ) == ["I moved here last year", "and I do not know anyone"]
+
+
+def test_words_without_spaces_between_them_are_compared_too() -> None:
+    assert texts(heard(5, "我想和你談談我的妹妹", lasting=2), told(9, "我想和妳談談我的妹妹。")) == [
+        "我想和妳談談我的妹妹。"
+    ]
+
+
+def test_what_someone_plays_to_the_room_is_none_of_their_own_words() -> None:
+    played = heard(10, "my own words", track="screen_share_audio")
+    assert texts(played, told(10.5, "my own words")) == ["my own words", "my own words"]
+
+
+def test_what_is_heard_from_a_screen_share_says_so() -> None:
+    session = fold(info(), [joined(0), heard(1, "hello", track="screen_share_audio"), heard(5, "hi")])
+    assert [line.get("track") for line in session.transcript()] == ["screen_share_audio", None]
+    assert "track" not in session.transcript()[1]
 
 
 def test_what_whisper_hears_across_the_first_own_message_is_not_written_too() -> None:

@@ -1,0 +1,62 @@
+"""What passed between two readings of a subscription's running totals."""
+
+from dataclasses import dataclass
+
+from agent.session.counters import InboundCounters, VideoCounters
+from agent.session.perceived import freezes_between, hearing_between
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """What passed between two readings of one subscription."""
+
+    seconds: float
+    bitrate_kbps: float
+    fps: float | None
+    packets_lost: int
+    packets_received: int
+    packets_repaired: int = 0
+    concealed_percentage: float | None = None
+    mos: float | None = None
+    freeze_count: int | None = None
+    freeze_seconds: float | None = None
+
+
+def between(earlier: InboundCounters, later: InboundCounters) -> Interval | None:
+    """The interval between two readings; None when the counters restarted or no time passed.
+
+    `packets_lost` falls when a late packet arrives after all (RFC 3550 A.3), so an interval's loss is never
+    below zero.
+    """
+    seconds = later.timestamp - earlier.timestamp
+    received = later.packets_received - earlier.packets_received
+    bits = 8 * (later.bytes_received - earlier.bytes_received)
+    if seconds <= 0 or received < 0 or bits < 0:
+        return None
+    freezes = freezes_between(earlier.video, later.video)
+    concealed, mos = hearing_between(earlier, later)
+    return Interval(
+        seconds=seconds,
+        bitrate_kbps=bits / seconds / 1000,
+        fps=_fps(earlier.video, later.video, seconds),
+        packets_lost=max(later.packets_lost - earlier.packets_lost, 0),
+        packets_received=received,
+        packets_repaired=max(later.packets_repaired - earlier.packets_repaired, 0),
+        concealed_percentage=concealed,
+        mos=mos,
+        freeze_count=None if freezes is None else freezes[0],
+        freeze_seconds=None if freezes is None else freezes[1],
+    )
+
+
+def _fps(earlier: VideoCounters | None, later: VideoCounters | None, seconds: float) -> float | None:
+    """Of frames received or decoded, whichever are more.
+
+    libwebrtc counts as received one frame where a retransmission completes several, and a busy machine
+    decodes fewer than came.
+    """
+    if earlier is None or later is None:
+        return None
+    received = later.frames_received - earlier.frames_received
+    decoded = later.frames_decoded - earlier.frames_decoded
+    return max(received, decoded, 0) / seconds
