@@ -39,7 +39,9 @@ class Stack:
     def log(self, event: str | None = None, **fields: Any) -> list[dict[str, Any]]:
         """The worker's log lines, of one event, with these fields."""
         lines = [
-            json.loads(line) for line in self.worker.log.read_text().splitlines() if line.startswith("{")
+            json.loads(line)
+            for line in self.worker.log.read_text().splitlines(keepends=True)
+            if line.startswith("{") and line.endswith("}\n")  # the last one may be half written
         ]
         return [
             line

@@ -1,6 +1,30 @@
 """Every case of `python -m bench.truth`."""
 
-from bench.truths import coverage, words
+from bench.truths import (
+    coverage,
+    first_words,
+    languages,
+    loss,
+    monologue,
+    not_speech,
+    numbers,
+    own_words,
+    tracks,
+    video_loss,
+    words,
+)
 from bench.truths.case import Case
 
-ALL: list[Case] = [*words.CASES, *coverage.CASES]
+ALL: list[Case] = [
+    *words.CASES,
+    *monologue.CASES,
+    *not_speech.CASES,
+    *languages.CASES,
+    *loss.CASES,
+    *video_loss.CASES,
+    *coverage.CASES,
+    *own_words.CASES,
+    *tracks.CASES,
+    *first_words.CASES,
+    *numbers.CASES,
+]

@@ -1,12 +1,26 @@
 """The data channel: words that participants send themselves, and messages nobody should send."""
 
 import json
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
+import pytest
+from livekit.agents.voice.room_io._output import _ParticipantStreamTranscriptionOutput as AgentOutput
+
+from agent.local.postgres import EmbeddedPostgres
 from bench.speech import sentence
 from bench.stack import Stack, new_room, until
+from bench.truths import own_words
+from bench.truths.case import Rig, Row
 
 DEEP = b'{"text": ' + b"[" * 7000 + b"]" * 7000 + b"}"
+
+
+@pytest.fixture
+def rig(stack: Stack, postgres: EmbeddedPostgres, whisper_url: str, tmp_path: Path) -> Rig:
+    return Rig(tmp_path, postgres, whisper_url, stack)
 
 
 async def test_hostile_messages_leave_one_log_line_each_and_harm_nothing(stack: Stack) -> None:
@@ -18,6 +32,7 @@ async def test_hostile_messages_leave_one_log_line_each_and_harm_nothing(stack: 
         ("transcript", json.dumps({"text": "   "}).encode()),
         ("transcript", json.dumps({"text": "hi", "timestamp": "yesterday"}).encode()),
         ("transcript", json.dumps({"text": "hi", "speaker": "counselor"}).encode()),
+        ("transcript", json.dumps({"text": "hi", "language": "Klingon, I think"}).encode()),
         ("transcript", json.dumps({"text": "x" * 17_000}).encode()),
         ("transcript", DEEP),
         ("session.saved", json.dumps({"session_id": "x"}).encode()),
@@ -70,7 +85,13 @@ async def test_words_that_a_participant_sends_are_not_heard_twice(stack: Stack) 
         await until(lambda: stack.log("recording_began", room=room))
         spoken = await counselor.say(said)
         await counselor.send(
-            "transcript", {"text": said.words, "timestamp": spoken.begin.isoformat(), "speaker": "counselor"}
+            "transcript",
+            {
+                "text": said.words + " \ud83d",  # half an emoji
+                "timestamp": spoken.begin.isoformat(),
+                "speaker": "counselor",
+                "language": "en-GB",
+            },
         )
         spoken = await counselor.say(sentence("0880"))
         await counselor.send("transcript", {"text": "the second one", "timestamp": spoken.begin.timestamp()})
@@ -82,10 +103,11 @@ async def test_words_that_a_participant_sends_are_not_heard_twice(stack: Stack) 
     own = [entry for entry in transcript if entry["identity"] == "counselor-ai"]
     assert [entry["text"] for entry in own] == [said.words, "the second one"]
     assert {entry["source"] for entry in own} == {"data"}
+    assert [entry.get("language") for entry in own] == ["en", None]
     assert {entry["speaker"] for entry in own} == {"counselor"}
     assert {entry["source"] for entry in transcript if entry["identity"] == "student-1"} == {"whisper"}
     assert abs(datetime.fromisoformat(own[1]["timestamp"]) - spoken.begin) < timedelta(seconds=0.01)
-    assert datetime.fromisoformat(transcript[-1]["end"]) < heard
+    assert datetime.fromisoformat(transcript[-1]["end"]) < heard + timedelta(seconds=0.3)
 
 
 async def test_text_streams_count_in_their_final_form(stack: Stack) -> None:
@@ -117,3 +139,46 @@ async def test_a_participants_own_figures_are_stored_as_their_leg(stack: Stack) 
 async def _has_client_reading(stack: Stack, room: str) -> bool:
     record = await stack.record(room)
     return any(r["leg"] == "client_to_sfu" for r in record["readings"]) if record else False
+
+
+async def test_who_of_two_unseen_newcomers_sent_something_is_not_guessed(stack: Stack) -> None:
+    room = new_room()
+    async with stack.joining(room, "counselor-1") as counselor:
+        await until(lambda: stack.log("recording_began", room=room))
+        async with (
+            stack.joining(room, "student-1", microphone=False) as one,
+            stack.joining(room, "student-2", microphone=False) as other,
+        ):
+            await one.send("transcript", {"text": "Which of us says this?"})
+            await other.send("transcript", {"text": "And this?"})
+            await until(lambda: len(stack.log("message_refused", room=room)) == 2)
+            await stack.tell(one, "Now I am known.")
+        await stack.tell(counselor, "So am I.")
+    record = await stack.completed(room)
+    assert [entry["text"] for entry in record["transcript"]] == ["Now I am known.", "So am I."]
+    assert {line["reason"] for line in stack.log("message_refused", room=room)} == {"sender unknown"}
+
+
+async def test_the_final_words_of_someone_who_has_left_are_theirs(stack: Stack) -> None:
+    room = new_room()
+    async with stack.joining(room, "counselor-ai", kind="agent") as agent:
+        await until(lambda: stack.log("recording_began", room=room))
+        async with stack.joining(room, "student-1", attributes={"role": "student"}):
+            await until(lambda: stack.log("participant_joined", room=room, identity="student-1"))
+            output = AgentOutput(agent.room, is_delta_stream=False, participant="student-1")
+            await output.capture_text("I have to")
+            await output.capture_text("I have to go")
+        await until(lambda: stack.log("participant_left", room=room, identity="student-1"))
+        await output.capture_text("I have to go now.")
+        output.flush()
+        await output.aclose()
+        await until(lambda: stack.journaled("I have to go now."))
+    transcript = (await stack.completed(room))["transcript"]
+    assert [(entry["speaker"], entry["text"]) for entry in transcript] == [("user", "I have to go now.")]
+
+
+@pytest.mark.parametrize("measure", [own_words.streams, own_words.broken_off, own_words.early])
+async def test_words_sent_as_text_are_written_as_sent(
+    measure: Callable[[Rig], Coroutine[Any, Any, list[Row]]], rig: Rig
+) -> None:
+    assert [row for row in await measure(rig) if not row.holds] == []
