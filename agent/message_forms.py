@@ -85,6 +85,12 @@ class QualityMessage(_Message):
     round_trip_ms: _Figure | None = None
     width: _Count | None = None
     height: _Count | None = None
+    packets_lost_upstream: _Count | None = None
+    packets_repaired: _Count | None = None
+    concealed_percentage: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
+    mos: Annotated[float, Field(ge=1, le=5, allow_inf_nan=False)] | None = None
+    freeze_count: _Count | None = None
+    freeze_seconds: _Figure | None = None
 
 
 def parsed(data: bytes) -> dict[str, Any]:

@@ -32,11 +32,17 @@ class Microphones:
         listen(room, "track_unpublished", self._off)
         listen(room, "track_muted", lambda who, publication: self._off(publication, who))
         listen(room, "track_unmuted", lambda who, publication: self._changed(publication, who))
+        listen(room, "reconnected", self._note_those_who_are_back)
 
     def note_those_already_here(self, published: Published) -> None:
         """Those published before we came can be heard since then."""
         for publication, who in published_already(self._room):
             self._changed(publication, who, published_at=published.since(publication, who))
+
+    def _note_those_who_are_back(self) -> None:
+        """Whoever was back before us after a restart of the server gets no `track_published`."""
+        for publication, who in published_already(self._room):
+            self._changed(publication, who)
 
     def on(self, track_sid: str) -> On | None:
         """Since when a microphone can be heard; None while it cannot."""

@@ -21,6 +21,7 @@ from agent.watched import Watched
 log = structlog.stdlib.get_logger()
 
 SAMPLE_SECONDS = 2.0  # of each interval for which `sampled` video is subscribed
+SAMPLE_AFTER = 0.4  # of the interval: a camera starts with less than it sends later
 SOURCES = {
     rtc.TrackSource.SOURCE_CAMERA: "camera",
     rtc.TrackSource.SOURCE_MICROPHONE: "microphone",
@@ -38,15 +39,17 @@ class Quality:
         self._interval = settings.recorder_stats_interval
         self._video = settings.recorder_video
         self._watched: dict[str, Watched] = {}  # by track_sid
+        self._sampled: set[str] = set()  # track_sids
         self._reading = Tasks()
         listen(room, "track_published", self._published)
+        listen(room, "reconnected", self.subscribe_to_those_already_here)
         listen(room, "track_subscribed", self._subscribed)
         listen(room, "track_unsubscribed", lambda _track, publication, _who: self._unsubscribed(publication))
         listen(room, "track_muted", lambda _who, publication: self._muted_or_not(publication))
         listen(room, "track_unmuted", lambda _who, publication: self._muted_or_not(publication))
 
     def subscribe_to_those_already_here(self) -> None:
-        """Tracks published before we came get no `track_published`."""
+        """Tracks published before we came, or came back, get no `track_published`."""
         for publication, participant in published_already(self._room):
             self._published(publication, participant)
 
@@ -61,7 +64,8 @@ class Quality:
             return
         if self._video == "always":
             publication.set_subscribed(True)
-        elif self._video == "sampled":
+        elif self._video == "sampled" and publication.sid not in self._sampled:
+            self._sampled.add(publication.sid)
             self._reading.start(self._sample(publication, who))
 
     def _subscribed(
@@ -99,6 +103,8 @@ class Quality:
             changed = await watched.due_or_changed(due)
             watched.changed.clear()
             later = await watched.counters()
+            if earlier and later:
+                later = watched.without_farewell(later, earlier)
             if earlier and later and (interval := between(earlier, later)):
                 last = watched.gone or watched.publication.muted
                 self._record(watched, interval, watched.losses.take(later, last=last), later)
@@ -137,10 +143,12 @@ class Quality:
 
     async def _sample(self, publication: rtc.RemoteTrackPublication, who: rtc.RemoteParticipant) -> None:
         """Subscribe to a camera for a moment of each interval; `_read` takes the reading as it ends."""
+        await asyncio.sleep(SAMPLE_AFTER * self._interval)
         while self._room.isconnected() and publication.sid in who.track_publications:
             publication.set_subscribed(not publication.muted)
             await asyncio.sleep(SAMPLE_SECONDS)
             if watched := self._watched.get(publication.sid):
+                watched.sampled = True
                 watched.end()
             publication.set_subscribed(False)
             await asyncio.sleep(self._interval - SAMPLE_SECONDS)

@@ -50,6 +50,7 @@ def _video(inbound: Any) -> VideoCounters:
     return VideoCounters(
         frames_received=inbound.frames_received,
         frames_decoded=inbound.frames_decoded,
+        key_frames_decoded=inbound.key_frames_decoded,
         freeze_count=inbound.freeze_count,
         frame_delay=inbound.total_inter_frame_delay,
         squared_frame_delay=inbound.total_squared_inter_frame_delay,

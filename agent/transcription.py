@@ -53,11 +53,12 @@ class Transcription:
         self._recognising = Tasks()
         self._closing = False
         listen(room, "track_published", self._subscribe)
+        listen(room, "reconnected", self.subscribe_to_those_already_here)
         listen(room, "track_subscribed", self._subscribed)
         listen(room, "track_unsubscribed", lambda track, _publication, _who: self._unsubscribed(track))
 
     def subscribe_to_those_already_here(self) -> None:
-        """Tracks published before we came get no `track_published`."""
+        """Tracks published before we came, or came back, get no `track_published`."""
         for publication, participant in published_already(self._room):
             self._subscribe(publication, participant)
 

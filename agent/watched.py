@@ -10,7 +10,9 @@ from agent.session.counters import InboundCounters
 from agent.session.legs import LossByLeg
 from agent.track_stats import SenderReports, counters_of
 
-FIRST_PACKET_SECONDS = 0.1  # between looks for a subscription's first packet
+FIRST_LOOKS = 0.06  # s between looks for what comes first: libwebrtc answers from a cache for 50 ms
+LATER_LOOKS = 0.5  # the same, when nothing came within
+FRAMELESS = 2.0  # s; from then on what comes is read even if no frame is whole
 
 
 @dataclass(slots=True)
@@ -21,6 +23,7 @@ class Watched:
     publication: rtc.RemoteTrackPublication
     identity: str
     gone: bool = False
+    sampled: bool = False  # it is we who end it, not the track
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     losses: LossByLeg = field(default_factory=LossByLeg)
     _reports: SenderReports = field(default_factory=SenderReports)
@@ -38,12 +41,27 @@ class Watched:
         return counters
 
     async def first_counters(self) -> InboundCounters | None:
-        """As the subscription begins; None when it ended or was muted before a packet came."""
+        """As the subscription begins; None when it ended or was muted before a packet came.
+
+        Of video, as they were just before its first frame. That one is a large key frame, for which the
+        encoder saves on those after it: a short reading without it is too low. Before it comes padding.
+        """
+        clock = asyncio.get_running_loop().time
+        began = looked_at = clock()
+        before: InboundCounters | None = None
         while not self.gone and not self.publication.muted:
-            if counters := await self.counters():
+            counters = await self.counters()
+            if counters and (counters.video is None or (before and clock() - began > FRAMELESS)):
                 return counters
-            await asyncio.sleep(FIRST_PACKET_SECONDS)
+            if counters and counters.video and counters.video.frames_received:
+                return before or counters.nothing_yet(clock() - looked_at)
+            before, looked_at = counters, clock()
+            await asyncio.sleep(FIRST_LOOKS if clock() - began < FRAMELESS else LATER_LOOKS)
         return None
+
+    def without_farewell(self, later: InboundCounters, earlier: InboundCounters) -> InboundCounters:
+        """The last counters of a track without what LiveKit's server added itself."""
+        return later.without_farewell(earlier) if self.gone and not self.sampled else later
 
     async def due_or_changed(self, due: float) -> bool:
         """Wait until a reading is due (False) or something changed (True).

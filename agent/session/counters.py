@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, replace
 
+FAREWELL = (8, 8)  # pixels
+FAREWELL_FRAMES = 6  # at most: 0.2 s at 30 a second
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioCounters:
@@ -25,11 +28,22 @@ class VideoCounters:
 
     frames_received: int
     frames_decoded: int = 0
+    key_frames_decoded: int = 0
     freeze_count: int = 0
     frame_delay: float = 0.0
     squared_frame_delay: float = 0.0
     width: int | None = None
     height: int | None = None
+
+    def without_farewell(self, earlier: "VideoCounters") -> "VideoCounters":
+        """Without the black pictures, 8x8 key frames, with which LiveKit's server ends a track."""
+        black = self.key_frames_decoded - earlier.key_frames_decoded
+        seen = (self.width, self.height) == FAREWELL
+        decoded = self.frames_decoded - (min(black, FAREWELL_FRAMES) if seen else 0)
+        usual = decoded + max(earlier.frames_received - earlier.frames_decoded, 0)
+        received = max(min(self.frames_received, usual), self.frames_received - FAREWELL_FRAMES)
+        width, height = (earlier.width, earlier.height) if seen else (self.width, self.height)
+        return replace(self, frames_received=received, frames_decoded=decoded, width=width, height=height)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +73,20 @@ class InboundCounters:
     sender_report: SenderReport | None = None
     jitter: float | None = None
     round_trip_time: float | None = None
+
+    def without_farewell(self, earlier: "InboundCounters") -> "InboundCounters":
+        """As `VideoCounters.without_farewell`."""
+        if self.video is None or earlier.video is None:
+            return self
+        return replace(self, video=self.video.without_farewell(earlier.video))
+
+    def nothing_yet(self, seconds: float) -> "InboundCounters":
+        """What they were so many seconds ago, when nothing of this video had come."""
+        at = self.timestamp - seconds
+        nothing = VideoCounters(frames_received=0)
+        return InboundCounters(
+            timestamp=at, bytes_received=0, packets_received=0, packets_lost=0, video=nothing
+        )
 
     @property
     def packets_expected(self) -> int:

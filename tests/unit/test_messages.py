@@ -194,6 +194,12 @@ def test_a_reading_may_tell_everything() -> None:
         "round_trip_ms": 20,
         "width": 1280,
         "height": 720,
+        "packets_lost_upstream": 2,
+        "packets_repaired": 1,
+        "concealed_percentage": 0.5,
+        "mos": 4.3,
+        "freeze_count": 1,
+        "freeze_seconds": 0.4,
     }
     assert quality(**everything).model_dump() == READING | everything
 
