@@ -34,6 +34,8 @@ NAMES = (
     "I would rather go to Oxford or Edinburgh than stay in Texas.",
     "My favorite writers are Charles Dickens, Jane Austen and Ernest Hemingway.",
     "On Wednesday we met Emily Johnson from the University of California.",
+    "Thomas and Elizabeth went to school in New York before they moved to Canada.",
+    "In August I am flying to London with Daniel.",
 )
 TALK = (
     "So, how have you been since we last talked?",

@@ -8,8 +8,9 @@ from bench.truths.sent import Sent, Span
 
 PERCENT = 5.0  # how far a bitrate may be from the truth
 FRAMES = 1.0  # how many frames a second
-# A microphone in silence sends a packet of so many bytes each 0.2 s: one is on its way as a reading ends.
-A_PACKET_OF_SILENCE = 60
+# A frame, or in silence a packet of so many bytes, may be on its way as a reading begins and as it ends: much
+# of one that is cut short after a second.
+A_PACKET_OF_SILENCE = 30
 
 Reading = Mapping[str, Any]
 Pair = tuple[Span, Reading]
@@ -27,12 +28,12 @@ def rows_of(case: str, record: Mapping[str, Any], sent: Sent) -> list[Row]:
 
 
 def bitrate_row(case: str, pairs: Sequence[Pair]) -> Row:
-    """Within 5 % each; in silence, within a packet."""
+    """Within 5 % each; one that is cut short, within two frames."""
     errors = [percent(reading["bitrate_kbps"], span.kbps) for span, reading in pairs]
     off = [
         pair
         for pair, error in zip(pairs, errors, strict=True)
-        if error > PERCENT and _bytes_apart(*pair) > A_PACKET_OF_SILENCE
+        if error > PERCENT and _bytes_apart(*pair) > 2 * max(_frame(pair[0]), A_PACKET_OF_SILENCE)
     ]
     return Row(
         f"{case}: bitrate",
@@ -70,6 +71,10 @@ def average_row(case: str, record: Mapping[str, Any], truth: Span) -> Row:
 def percent(recorded: float, truth: float) -> float:
     """How far from the truth, in percent of it."""
     return 100 * abs(recorded - truth) / truth if truth else (100.0 if recorded else 0.0)
+
+
+def _frame(span: Span) -> float:
+    return span.bytes_sent / span.frames_sent if span.frames_sent else 0.0
 
 
 def _bytes_apart(span: Span, reading: Reading) -> float:

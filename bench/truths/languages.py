@@ -7,9 +7,10 @@ from bench.truths.corpus import Clip
 from bench.truths.voices import Voice, say_in
 from bench.truths.words import heard_in_a_room
 
+# Sentences that `base` takes for French. From so plain a voice it takes others for Czech or Latin.
 FRENCH = (
-    "Bonjour, je m'appelle Pierre et je voudrais parler de mes études à l'université.",
     "J'aime beaucoup les mathématiques, mais je ne sais pas encore quelle école choisir.",
+    "Mes parents veulent que je devienne médecin, mais je préfère la musique.",
 )
 GERMAN = (
     "Guten Tag, ich heiße Peter und möchte heute über mein Studium sprechen.",
@@ -55,7 +56,7 @@ async def _rows(stack: Stack, how: str, said: dict[str, list[Clip]]) -> list[Row
 
 
 def _foreign(language: str, script: tuple[str, ...]) -> list[Clip]:
-    return corpus.clean([say_in(language, words, pace=120) for words in script])
+    return corpus.clean([say_in(language, words, pace=140) for words in script])
 
 
 CASES = [

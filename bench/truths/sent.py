@@ -12,7 +12,7 @@ from agent.demo.caller import Caller
 from agent.demo.device import Device
 from agent.demo.outbound import Outbound
 
-SAMPLE_SECONDS = 0.25
+SAMPLE_SECONDS = 0.1
 AnyDevice = TypeVar("AnyDevice", bound=Device)
 
 
@@ -85,9 +85,9 @@ class Sent:
     @property
     def peak_kbps(self) -> float:
         """The most that a camera sent in any second, about."""
-        spans = [span for span in self._on_air if span.seconds > 0]
-        seconds = [spans[start : start + 4] for start in range(len(spans))]
-        return max((_together(group).kbps for group in seconds if len(group) == 4), default=0.0)
+        size = round(1 / SAMPLE_SECONDS)
+        seconds = [self._on_air[start : start + size] for start in range(len(self._on_air) - size + 1)]
+        return max((_together(group).kbps for group in seconds), default=0.0)
 
     async def _watch(self, device: Device) -> None:
         while True:

@@ -18,6 +18,8 @@ from bench.truths.languages import FRENCH, GERMAN
 from bench.truths.noises import SOUNDS, as_speech
 from bench.truths.voices import Voice, say_in
 
+MUMBLED = "Bonjour, je m'appelle Pierre et je voudrais parler de mes études à l'université."
+
 
 async def test_three_who_talk_at_once_are_each_written_down_when_they_talked(stack: Stack) -> None:
     said: words.Said = {
@@ -43,7 +45,7 @@ async def test_a_language_is_detected_and_told_by_its_code(
 ) -> None:
     settings = Settings(openai_base_url=whisper_url, recorder_language="", _env_file=None)
     recogniser = Recogniser(settings)
-    samples = (await asyncio.to_thread(say_in, language, sentence, 120)).at(RATE).samples
+    samples = (await asyncio.to_thread(say_in, language, sentence, 140)).at(RATE).samples
     assert (await recogniser.words(samples)).language == language
     await recogniser.aclose()
 
@@ -52,7 +54,7 @@ async def test_what_the_model_cannot_make_sense_of_does_not_hold_up_others(whisp
     """Hasty French of a plain voice: `base` makes nothing of it, and used to ramble for over a minute."""
     settings = Settings(openai_base_url=whisper_url, recorder_language="", _env_file=None)
     recogniser = Recogniser(settings)
-    samples = (await asyncio.to_thread(say_in, "fr", FRENCH[0], 140)).at(RATE).samples
+    samples = (await asyncio.to_thread(say_in, "fr", MUMBLED, 140)).at(RATE).samples
     async with asyncio.timeout(45):
         await recogniser.words(np.pad(samples, RATE // 4))
     await recogniser.aclose()
