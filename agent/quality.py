@@ -1,6 +1,7 @@
 """Track statistics -> readings, every 10 s, from interval counters of each subscription."""
 
 import asyncio
+from datetime import timedelta
 
 import structlog
 from livekit import rtc
@@ -52,6 +53,11 @@ class Quality:
         """Tracks published before we came, or came back, get no `track_published`."""
         for publication, participant in published_already(self._room):
             self._published(publication, participant)
+
+    def delay_of(self, track_sid: str) -> timedelta:
+        """How late the sound of a track is heard, after LiveKit's server sent it."""
+        watched = self._watched.get(track_sid)
+        return timedelta(seconds=watched.delay if watched else 0.0)
 
     async def close(self) -> None:
         """Take the last readings and stop."""

@@ -57,6 +57,7 @@ class RoomRecording:
             self._messages,
             self._microphones,
             recogniser,
+            delay_of=self._quality.delay_of,
             concurrency=settings.recorder_transcription_concurrency,
         )
 

@@ -5,7 +5,8 @@ becomes a noted gap.
 """
 
 import asyncio
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import structlog
 from livekit import rtc
@@ -19,7 +20,7 @@ from agent.recognition import Recogniser
 from agent.recorder import Recorder, now
 from agent.session.coverage import TRANSCRIPTION_UNAVAILABLE
 from agent.session.errors import TranscriptionUnavailable, what_failed
-from agent.session.events import GapNoted, Played, UtteranceHeard
+from agent.session.events import GapNoted, Played, UtteranceHeard, milliseconds
 from agent.session.rooms import storable
 from agent.tasks import Tasks
 from agent.utterances import Samples, Utterance
@@ -40,6 +41,7 @@ class Transcription:
         microphones: Microphones,
         recogniser: Recogniser,
         *,
+        delay_of: Callable[[str], timedelta],
         concurrency: int,
     ) -> None:
         self._room = room
@@ -47,6 +49,7 @@ class Transcription:
         self._messages = messages
         self._microphones = microphones
         self._recogniser = recogniser
+        self._delay_of = delay_of  # how late a track is heard, by track sid
         self._slots = asyncio.Semaphore(concurrency)
         self._ears: dict[str, Ear] = {}  # by track_sid
         self._listening = Tasks()
@@ -105,9 +108,8 @@ class Transcription:
     ) -> datetime | None:
         """Listen to the end of a track; since when nothing was heard if that failed before."""
         began = now()
-        played = _played_by(publication)
         ear = self._ears[track.sid] = Ear(
-            track, lambda utterance: self._heard(ear, identity, utterance, played)
+            track, lambda utterance: self._heard(ear, publication, identity, utterance)
         )
         try:
             await ear.listen(lambda: self._note_what_came_before(identity, publication.sid, ear))
@@ -118,8 +120,11 @@ class Transcription:
             self._ears.pop(track.sid, None)
         return None
 
-    def _heard(self, ear: Ear, identity: str, utterance: Utterance, played: Played) -> None:
-        begin, end = ear.time_of(utterance.begin), ear.time_of(utterance.end)
+    def _heard(
+        self, ear: Ear, publication: rtc.RemoteTrackPublication, identity: str, utterance: Utterance
+    ) -> None:
+        played, delay = _played_by(publication), self._delay_of(publication.sid)
+        begin, end = (milliseconds(ear.time_of(x) - delay) for x in (utterance.begin, utterance.end))
         if played is None and identity in self._messages.own_words:
             self._recorder.record(
                 UtteranceHeard(at=begin, end=end, identity=identity, text="", source="data")

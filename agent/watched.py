@@ -8,6 +8,7 @@ from livekit import rtc
 
 from agent.session.counters import InboundCounters
 from agent.session.legs import LossByLeg
+from agent.session.perceived import one_way_delay
 from agent.track_stats import SenderReports, counters_of
 
 FIRST_LOOKS = 0.06  # s between looks for what comes first: libwebrtc answers from a cache for 50 ms
@@ -17,7 +18,10 @@ FRAMELESS = 2.0  # s; from then on what comes is read even if no frame is whole
 
 @dataclass(slots=True)
 class Watched:
-    """`changed` is set when the track was muted, unmuted or is gone."""
+    """`changed` is set when the track was muted, unmuted or is gone.
+
+    `delay`: how late sound is heard, in s, as of the last look; 0 before two of them.
+    """
 
     track: rtc.Track
     publication: rtc.RemoteTrackPublication
@@ -26,6 +30,8 @@ class Watched:
     sampled: bool = False  # it is we who end it, not the track
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     losses: LossByLeg = field(default_factory=LossByLeg)
+    delay: float = 0.0
+    _latest: InboundCounters | None = None
     _reports: SenderReports = field(default_factory=SenderReports)
 
     def end(self) -> None:
@@ -36,6 +42,9 @@ class Watched:
     async def counters(self) -> InboundCounters | None:
         """As they are now; None before the first packet."""
         if counters := await counters_of(self.track):
+            if self._latest and (delay := one_way_delay(self._latest, counters)) is not None:
+                self.delay = delay
+            self._latest = counters
             self.losses.note(counters)
             self._reports.note(counters, asyncio.get_running_loop().time())
         return counters

@@ -2,7 +2,7 @@
 
 from math import sqrt
 
-from agent.session.counters import AudioCounters, InboundCounters, VideoCounters
+from agent.session.counters import InboundCounters, VideoCounters
 from agent.session.voice_quality import mean_opinion_score
 
 # A packet of Opus carries 20 ms of sound (RFC 7587 4.2, WebRTC's default), counted in samples of 48 kHz.
@@ -52,16 +52,19 @@ def hearing_between(earlier: InboundCounters, later: InboundCounters) -> tuple[f
     if packets <= 0:
         return 100 * concealed / samples, None
     loss = max(lost / packets, min(concealed / (packets * SAMPLES_IN_A_PACKET), 1))
-    mos = mean_opinion_score(loss=100 * loss, delay_ms=1000 * _one_way_delay(earlier.audio, later))
+    mos = mean_opinion_score(loss=100 * loss, delay_ms=1000 * (one_way_delay(earlier, later) or 0.0))
     return 100 * concealed / samples, mos
 
 
-def _one_way_delay(earlier: AudioCounters, later: InboundCounters) -> float:
+def one_way_delay(earlier: InboundCounters, later: InboundCounters) -> float | None:
     """From LiveKit's server to the ear, in s: half the round trip, and the wait in the jitter buffer."""
-    assert later.audio is not None
-    emitted = later.audio.jitter_buffer_emitted - earlier.jitter_buffer_emitted
-    waited = later.audio.jitter_buffer_delay - earlier.jitter_buffer_delay
-    return (later.round_trip_time or 0.0) / 2 + (waited / emitted if emitted > 0 else 0.0)
+    if earlier.audio is None or later.audio is None:
+        return None
+    emitted = later.audio.jitter_buffer_emitted - earlier.audio.jitter_buffer_emitted
+    if emitted <= 0:
+        return None
+    waited = later.audio.jitter_buffer_delay - earlier.audio.jitter_buffer_delay
+    return (later.round_trip_time or 0.0) / 2 + waited / emitted
 
 
 def packets_unseen(earlier: InboundCounters, later: InboundCounters) -> float:

@@ -14,6 +14,7 @@ from agent.session.metrics import (
     loss_percentage,
     weighted_mean,
 )
+from agent.session.perceived import one_way_delay
 from agent.session.voice_quality import mean_opinion_score
 from tests.unit.builders import TEN_O_CLOCK, at, reading
 
@@ -454,3 +455,35 @@ def test_an_average_exactly_on_a_threshold_reaches_it_whatever_the_duration() ->
         assert connection_quality_in_words(states(("excellent", s), ("good", s))) == "excellent", s
         assert connection_quality_in_words(states(("good", 3 * s), ("poor", s))) == "good", s
         assert connection_quality_in_words(states(("good", s), ("lost", s))) == "fair", s
+
+
+def listening(
+    seconds: float, *, waited: float, emitted: int, round_trip: float | None = None
+) -> InboundCounters:
+    """Counters of sound that waited so long in all in the jitter buffer, over so many samples."""
+    audio = AudioCounters(
+        samples_received=emitted,
+        concealed_samples=0,
+        silent_concealed_samples=0,
+        jitter_buffer_delay=waited,
+        jitter_buffer_emitted=emitted,
+    )
+    return InboundCounters(
+        timestamp=seconds,
+        bytes_received=0,
+        packets_received=1,
+        packets_lost=0,
+        audio=audio,
+        round_trip_time=round_trip,
+    )
+
+
+def test_sound_is_late_by_half_the_round_trip_and_its_wait_in_the_jitter_buffer() -> None:
+    earlier = listening(0, waited=1000, emitted=48_000)
+    later = listening(3, waited=1000 + 0.08 * 144_000, emitted=192_000, round_trip=0.1)
+    assert one_way_delay(earlier, later) == pytest.approx(0.13)
+
+
+def test_how_late_sound_is_cannot_be_said_while_none_is_heard() -> None:
+    silent = listening(0, waited=0, emitted=0)
+    assert one_way_delay(silent, silent) is None
