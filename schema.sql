@@ -78,3 +78,21 @@ create table if not exists session_events (
     primary key (session_id, seq)
 );
 create index if not exists sessions_to_purge on sessions (updated_at) where status = 'completed';
+
+-- Sessions that a recorder holds. Not of `lease_expires_at`: renewing a lease then touches no index.
+create index if not exists sessions_held on sessions (lease_owner) where lease_owner is not null;
+
+-- Workers and their last sign of life.
+create table if not exists workers (
+    worker  text primary key,
+    rooms   integer not null default 0,
+    seen_at timestamptz not null default now()
+);
+
+-- Recorders that were started for rooms without one.
+create table if not exists recorder_starts (
+    room_sid text primary key,
+    worker   text not null,
+    attempts integer not null,
+    at       timestamptz not null
+);

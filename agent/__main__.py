@@ -25,6 +25,7 @@ app = typer.Typer(
     epilog="Settings are environment variables: `python -m agent settings` lists them.",
 )
 console = Console(stderr=True)
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @app.command()
@@ -65,6 +66,22 @@ def migrate() -> None:
         raise RecorderError("DATABASE_URL is not set")
     _migrate(settings)
     _say("the database is up to date")
+
+
+@app.command()
+def cleanup(
+    every: Annotated[str, typer.Option(help="Again and again, e.g. every 15m (s, m, h)")] = "",
+) -> None:
+    """Complete sessions that have been in progress for too long and whose room LiveKit no longer has."""
+    from agent.cleanup import clean_up, keep_cleaning_up  # noqa: PLC0415
+
+    settings = _settings()
+    logs.configure(settings.recorder_log_level)
+    settings.require_complete()
+    if every:
+        asyncio.run(keep_cleaning_up(settings, _seconds(every)))
+    completed = asyncio.run(clean_up(settings))
+    _say(f"{completed} session{'s' * (completed != 1)} completed")
 
 
 @app.command()
@@ -133,6 +150,13 @@ async def _work(settings: Settings, *, drain: bool, health_host: str = "") -> No
                 structlog.stdlib.get_logger().info("draining", sessions=len(server.active_jobs))
                 with suppress(TimeoutError):  # after an hour they are saved as they are
                     await server.drain()
+
+
+def _seconds(every: str) -> float:
+    number, unit = every[:-1], every[-1:]
+    if not number.isdigit() or int(number) < 1 or unit not in UNITS:
+        raise typer.BadParameter("a number and s, m or h, e.g. 15m", param_hint="--every")
+    return int(number) * UNITS[unit]
 
 
 def _migrate(settings: Settings) -> None:

@@ -1,6 +1,7 @@
 """Events that are not in the database yet: in memory, and on disk too while the database is away."""
 
 import asyncio
+from datetime import datetime
 
 import structlog
 
@@ -54,7 +55,8 @@ class Backlog:
         """Leave what is on disk to whoever replays it."""
         self._spool.close()
 
-    def drop(self) -> None:
-        """Forget everything: another recorder has it all."""
-        self._events.clear()
+    def keep_before(self, moment: datetime | None) -> None:
+        """Forget what another recorder has as well: everything from this moment on; None: everything."""
         self._spool.clear()
+        self._spooled = 0
+        self._events = [event for event in self._events if moment is not None and event.at < moment]

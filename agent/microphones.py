@@ -58,7 +58,10 @@ class Microphones:
             return
         on = On(milliseconds(published_at or now()), before_us=published_at is not None)
         self._on[publication.sid] = on
-        self._record(publication, who, on.since, on=True)
+        # What was before a recorder that we replace was last known to live is in its journal.
+        self._recorder.when_claimed(
+            lambda until: self._record(publication, who, max(on.since, until or on.since), on=True)
+        )
 
     def _off(self, publication: rtc.TrackPublication, who: rtc.Participant) -> None:
         if self._on.pop(publication.sid, None):

@@ -70,6 +70,21 @@ class Presence:
         """Whoever was in the room before us gets no `participant_connected`."""
         for participant in self._room.remote_participants.values():
             self._connected(participant)
+        self._recorder.when_claimed(lambda _until: self._note_those_who_left_meanwhile())
+
+    def _note_those_who_left_meanwhile(self) -> None:
+        """Whom a recorder before us saw come, and nobody saw leave: they were gone when we came."""
+        gone = [
+            s.joined for s in self._recorder.session.present if s.joined.participant_sid not in self._present
+        ]
+        at = self._recorder.began_at
+        for join in gone:
+            sid = join.participant_sid
+            self._recorder.record(
+                ParticipantLeft(at=max(at, join.at), identity=join.identity, participant_sid=sid)
+            )
+        if gone and not self._present:
+            self._recorder.record(SessionEnded(at=at, reason=ROOM_EMPTY))
 
     def _connected(self, participant: rtc.RemoteParticipant) -> None:
         if not is_recorded(participant) or participant.sid in self._present:

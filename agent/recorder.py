@@ -7,6 +7,7 @@ what is new within a second and goes on trying for as long as the room lives.
 import asyncio
 import os
 import socket
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ import structlog
 
 from agent.backlog import Backlog
 from agent.session.errors import LeaseLost, SessionNotSaved, what_failed
-from agent.session.events import Event, milliseconds
+from agent.session.events import Event, GapNoted, evidence, milliseconds
 from agent.session.fold import Session
 from agent.session.rooms import SessionInfo
 from agent.session.summary import summary
@@ -31,7 +32,16 @@ log = structlog.stdlib.get_logger()
 FLUSH_SECONDS = 0.5  # events are gathered for so long before they are journaled
 AWAY_SECONDS = 1.0  # between attempts while the database is away
 REJECTED_SECONDS = 30.0  # between attempts when it refuses what we write: only somebody's repair can help
+WORKER = "RECORDER_WORKER"  # environment variable with the worker's name
+TAKEN_OVER = "recorder_taken_over"
 SAVE_ATTEMPTS = 4  # at once, then after 1, 2 and 4 s
+
+
+def worker_name() -> str:
+    """Whose job this process runs: set by the worker for the processes that it starts."""
+    return os.environ.get(WORKER) or os.environ.setdefault(
+        WORKER, f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
+    )
 
 
 def now() -> datetime:
@@ -45,7 +55,8 @@ class Recorder:
     def __init__(self, info: SessionInfo, pool: Pool, spool_dir: Path) -> None:
         self.session = Session(info)
         self.superseded = asyncio.Event()  # another recorder holds this room: leave it alone
-        self._owner = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+        self.began_at = now()  # since when we see what happens in the room
+        self._owner = f"{worker_name()}+{os.getpid()}-{uuid4().hex[:8]}"
         self._pool = pool
         self._backlog = Backlog(Spool(spool_dir, info, self._owner))
         self._lease: Lease | None = None
@@ -54,6 +65,9 @@ class Recorder:
         self._version = 0
         self._saved_version = 0
         self._row_is_final = False  # the session's row tells of an end
+        self._knows_predecessor = False
+        self._predecessor_until: datetime | None = None
+        self._awaiting_claim: list[Callable[[datetime | None], None]] = []
         self._away = False
         self._something_new = asyncio.Event()
         self._saved = asyncio.Condition()
@@ -65,6 +79,13 @@ class Recorder:
             self._backlog.add(event)
             self._version += 1
             self._something_new.set()
+
+    def when_claimed(self, tell: Callable[[datetime | None], None]) -> None:
+        """Tell, once that is known, until when a recorder before us recorded this session; None: none did."""
+        if self._knows_predecessor:
+            tell(self._predecessor_until)
+        else:
+            self._awaiting_claim.append(tell)
 
     async def keep(self) -> None:
         """Journal what is new, renew the lease, save what has ended; until cancelled."""
@@ -114,16 +135,27 @@ class Recorder:
         """Save for the last time and let go of the session."""
         if self.session.start_time is None:
             return
+        self._know_predecessor(None)
         if self.superseded.is_set():
-            self._backlog.drop()  # the other recorder was there all the time and has it all
+            await self._leave_to_the_other()
             return
         with suppress(SessionNotSaved):
             await self.save()
         if self._lease is not None:
             with suppress(Exception):
-                await release(self._pool, self._lease)
+                await release(self._pool, self._lease, goes_on=bool(self.session.present))
         self._backlog.abandon()
         log.info("session_finished", **summary(self.session), in_database=not self._backlog)
+
+    async def _leave_to_the_other(self) -> None:
+        """Drop what the other recorder has too; what is from before its time goes to the spool."""
+        history = await sessions.load_history(self._pool, self.session.info.session_id)
+        took_over = [e.until for e in history.journaled if isinstance(e, GapNoted) and e.reason == TAKEN_OVER]
+        self._backlog.keep_before(max(took_over, default=None))
+        if self._backlog:
+            log.info("events_left_to_replay", events=len(self._backlog))
+            await self._backlog.secure()
+        self._backlog.abandon()
 
     async def _write_or_spool(self) -> float | None:
         """One attempt; None when it succeeded, else the seconds after which another makes sense."""
@@ -180,8 +212,26 @@ class Recorder:
             self.record(event)
         self._row_is_final = claimed.epoch > 1
         self._lease, self._waiting_since = claimed, None
+        self._know_predecessor(self._last_known(claimed, history.journaled))
         log.info("session_claimed", epoch=claimed.epoch, events_before=len(history.journaled))
         return claimed
+
+    def _last_known(self, claimed: Lease, journaled: Sequence[Event]) -> datetime | None:
+        """When a recorder that never let the session go was last known to record it; None: there was none."""
+        if claimed.predecessor_until is None or not journaled:
+            return None
+        return min(max(milliseconds(claimed.predecessor_until), *map(evidence, journaled)), self.began_at)
+
+    def _know_predecessor(self, until: datetime | None) -> None:
+        if self._knows_predecessor:
+            return
+        self._knows_predecessor, self._predecessor_until = True, until
+        if until is not None:
+            log.warning("session_taken_over", missed_seconds=(self.began_at - until).total_seconds())
+            self.record(GapNoted(at=until, until=self.began_at, what="everything", reason=TAKEN_OVER))
+        for tell in self._awaiting_claim:
+            tell(until)
+        self._awaiting_claim.clear()
 
     def _consider_leaving(self, holder: Holder) -> None:
         """A lease renewed for longer than it lasts has a living owner: in our room, we are one too many."""

@@ -68,6 +68,7 @@ class RoomRecording:
         if await self._room.sid != self._ctx.job.room.sid:
             log.warning("room_gone_before_join", room_sid_now=await self._room.sid)
             return False
+        self._recorder.began_at = now()
         self._keeping = asyncio.create_task(self._recorder.keep())
         self._leaving = asyncio.create_task(self._leave_when_superseded())
         self._presence.note_those_already_here()

@@ -51,6 +51,14 @@ class Settings(BaseSettings):
     recorder_transcription_grace: float = Field(
         60.0, ge=0, le=240, description="Seconds after the room's end in which late words are still awaited"
     )
+    recorder_reconcile_interval: float = Field(
+        2.0, ge=0.5, le=60, description="Seconds between looks for rooms without a recorder"
+    )
+    recorder_stale_after: float = Field(
+        7200.0,
+        ge=60,
+        description="Seconds in progress after which `cleanup` completes a session whose room is gone",
+    )
     recorder_spool_dir: Path = Field(
         Path(".recorder/spool"), description="Where events wait on disk while the database is away"
     )

@@ -17,7 +17,7 @@ from agent.messages import Messages
 from agent.microphones import Microphones
 from agent.presence import is_recorded, published_already
 from agent.recognition import Recogniser
-from agent.recorder import Recorder, now
+from agent.recorder import TAKEN_OVER, Recorder, now
 from agent.session.coverage import TRANSCRIPTION_UNAVAILABLE
 from agent.session.errors import TranscriptionUnavailable, what_failed
 from agent.session.events import GapNoted, Played, UtteranceHeard, milliseconds
@@ -159,10 +159,21 @@ class Transcription:
 
     def _note_what_came_before(self, identity: str, track_sid: str, ear: Ear) -> None:
         """From the moment a microphone is on until our first sample of it, nobody listened."""
-        microphone = self._microphones.on(track_sid)
-        if microphone and (first := ear.time_of(0)) > microphone.since:
-            reason = "recorder_joined_late" if microphone.before_us else "subscribing"
-            self._gap(identity, microphone.since, first, reason)
+        microphone, first = self._microphones.on(track_sid), ear.time_of(0)
+        if microphone is None:
+            return
+
+        def note(predecessor_until: datetime | None) -> None:
+            since, reason = (
+                microphone.since,
+                "recorder_joined_late" if microphone.before_us else "subscribing",
+            )
+            if predecessor_until is not None and predecessor_until > since:
+                since, reason = predecessor_until, TAKEN_OVER
+            if first > since:
+                self._gap(identity, since, first, reason)
+
+        self._recorder.when_claimed(note)
 
     def _gap(self, identity: str, begin: datetime, end: datetime, reason: str) -> None:
         self._recorder.record(

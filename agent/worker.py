@@ -8,20 +8,24 @@ import errno
 import math
 import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
+from time import time
 
 import structlog
 from livekit.agents import AgentServer, JobContext, JobProcess, JobRequest, WorkerPermissions
 
 from agent.logs import configure_process
 from agent.recognition import Recogniser
-from agent.recorder import Recorder
+from agent.reconciler import Reconciler
+from agent.recorder import WORKER, Recorder, worker_name
 from agent.replay import keep_replaying
 from agent.room import RoomRecording
 from agent.session.errors import ServiceNotStarted, what_failed
 from agent.session.rooms import session_info
 from agent.settings import Settings, settings_from_environment
+from agent.watch import keep_watch
+from db import fleet
 from db.pool import Pool, open_pool
 from db.sessions import purge_journal
 
@@ -40,8 +44,13 @@ PURGE_SECONDS = 3600.0
 _recordings: dict[str, AsyncExitStack] = {}  # by job id: what ends a job's recording
 
 
-def build_server(settings: Settings, *, health_host: str = "") -> AgentServer:
-    """The worker: hidden, data only, dispatched automatically, warm for the next room."""
+def build_server(
+    settings: Settings, *, health_host: str = "", accepted: dict[str, float] | None = None
+) -> AgentServer:
+    """The worker: hidden, data only, dispatched automatically, warm for the next room.
+
+    `accepted` is told when a room was accepted (s since 1970, by room sid).
+    """
     for name, value in FRAMEWORK_DEFAULTS.items():
         os.environ.setdefault(name, value)
     server = AgentServer(
@@ -66,7 +75,9 @@ def build_server(settings: Settings, *, health_host: str = "") -> AgentServer:
     )
     server.rtc_session(
         record,
-        on_request=partial(_accept_coaching_rooms, settings.recorder_room_prefix),
+        on_request=partial(
+            _accept_coaching_rooms, settings.recorder_room_prefix, {} if accepted is None else accepted
+        ),
         on_session_end=finish,
     )
     return server
@@ -76,23 +87,31 @@ def build_server(settings: Settings, *, health_host: str = "") -> AgentServer:
 async def running(settings: Settings, *, health_host: str = "") -> AsyncIterator[AgentServer]:
     """A registered worker with its housekeeping; closed, with every session saved, at the end."""
     os.environ.update(settings.as_environment())  # job processes read their settings from there
-    server = build_server(settings, health_host=health_host)
+    os.environ.pop(WORKER, None)
+    worker = worker_name()  # and whose they are
+    accepted: dict[str, float] = {}
+    server = build_server(settings, health_host=health_host, accepted=accepted)
     registered = asyncio.Event()
     server.on("worker_registered", lambda *_: registered.set())
     async with AsyncExitStack() as stack:
-        pool = await open_pool(settings.database_url.get_secret_value())
+        pool = await open_pool(settings.database_url.get_secret_value(), max_size=4)
         stack.push_async_callback(pool.close)
         running_server = asyncio.create_task(server.run(devmode=False))
         housekeeping = [
             asyncio.create_task(keep_replaying(pool, settings.recorder_spool_dir)),
             asyncio.create_task(_keep_purging(pool)),
         ]
+        reconciler = Reconciler(server, pool, settings, worker, accepted)
         try:
             waiting = asyncio.create_task(registered.wait())
             await asyncio.wait({running_server, waiting}, return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
             if running_server.done():
                 raise _why_it_did_not_start(running_server.exception(), settings)
+            housekeeping += [
+                asyncio.create_task(keep_watch(server, pool, worker, reconciler)),
+                asyncio.create_task(reconciler.keep_reconciling()),
+            ]
             log.info("worker_ready", max_rooms=settings.max_rooms, room_prefix=settings.recorder_room_prefix)
             yield server
         finally:
@@ -100,6 +119,8 @@ async def running(settings: Settings, *, health_host: str = "") -> AsyncIterator
             for task in housekeeping:
                 task.cancel()
             await asyncio.gather(*housekeeping, running_server, return_exceptions=True)
+            with suppress(Exception):
+                await fleet.retire(pool, worker)
 
 
 def _why_it_did_not_start(error: BaseException | None, settings: Settings) -> ServiceNotStarted:
@@ -130,7 +151,7 @@ async def record(ctx: JobContext) -> None:
         if await recording.begin():
             stack.push_async_callback(recording.end)
             _recordings[ctx.job.id] = stack.pop_all()
-            log.info("recording_began")
+            log.info("recording_began", pid=os.getpid())
             return
     ctx.shutdown("nothing to record")
 
@@ -141,9 +162,10 @@ async def finish(ctx: JobContext) -> None:
         await stack.aclose()
 
 
-async def _accept_coaching_rooms(prefix: str, request: JobRequest) -> None:
+async def _accept_coaching_rooms(prefix: str, accepted: dict[str, float], request: JobRequest) -> None:
     """Answers at once: LiveKit waits no more than 3 s, and a room that nobody answered for is lost."""
     if request.room.name.startswith(prefix):
+        accepted[request.room.sid] = time()
         await request.accept()
     else:
         await request.reject(terminate=False)

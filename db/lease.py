@@ -25,6 +25,8 @@ class Lease:
     session_id: UUID
     owner: str
     epoch: int
+    # When a recorder that had the session before, and never let it go, was last known to live.
+    predecessor_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Holder:
 async def claim(pool: Pool, info: SessionInfo, start_time: datetime, owner: str) -> Lease | Holder:
     """The session's lease, creating its row where there is none; or who holds it."""
     async with pool.acquire() as connection:
-        epoch = await connection.fetchval(
+        row = await connection.fetchrow(
             queries["claim_session"],
             info.session_id,
             info.room_name,
@@ -50,10 +52,10 @@ async def claim(pool: Pool, info: SessionInfo, start_time: datetime, owner: str)
             owner,
             LEASE_SECONDS,
         )
-        if epoch is not None:
-            return Lease(info.session_id, owner, epoch)
+        if row is not None:
+            return Lease(info.session_id, owner, row["lease_epoch"], row["predecessor_until"])
         holder = await connection.fetchrow(queries["lease_holder"], info.session_id)
-        return Holder(holder["lease_owner"], holder["room_sid"] or "") if holder else Holder("", "")
+        return Holder(holder["lease_owner"] or "", holder["room_sid"] or "") if holder else Holder("", "")
 
 
 @asynccontextmanager
@@ -68,7 +70,9 @@ async def leased(pool: Pool, lease: Lease) -> AsyncIterator[Connection]:
         yield connection
 
 
-async def release(pool: Pool, lease: Lease) -> None:
-    """Let the next recorder of this session begin at once."""
+async def release(pool: Pool, lease: Lease, *, goes_on: bool = False) -> None:
+    """Let the next recorder of this session begin at once; `goes_on`: somebody is still in the room."""
     async with pool.acquire() as connection:
-        await connection.execute(queries["release_lease"], lease.session_id, lease.owner, lease.epoch)
+        await connection.execute(
+            queries["release_lease"], lease.session_id, lease.owner, lease.epoch, goes_on, LEASE_SECONDS
+        )

@@ -1,5 +1,6 @@
 -- name: claim_session
 -- A new turn for this owner, unless another owner's lease still runs. $9 is the lease in seconds.
+with before as (select lease_owner, lease_expires_at from sessions where session_id = $1)
 insert into sessions as s (session_id, room_name, room_sid, user_id, counselor_category, mode, status,
                            start_time, lease_owner, lease_epoch, lease_expires_at)
 values ($1, $2, $3, $4, $5, $6, 'in_progress', $7, $8, 1, now() + make_interval(secs => $9))
@@ -13,8 +14,11 @@ set lease_owner = excluded.lease_owner,
     counselor_category = coalesce(excluded.counselor_category, s.counselor_category),
     start_time = least(s.start_time, excluded.start_time),
     updated_at = now()
-where s.lease_expires_at is null or s.lease_expires_at < now() or s.lease_owner = excluded.lease_owner
-returning lease_epoch
+where s.lease_owner is null or s.lease_expires_at is null or s.lease_expires_at < now()
+   or s.lease_owner = excluded.lease_owner
+returning lease_epoch,
+          -- When whoever had it before, and never let it go, was last known to live.
+          (select lease_expires_at - make_interval(secs => $9) from before) as predecessor_until
 
 -- name: lease_holder
 select lease_owner, room_sid from sessions where session_id = $1
@@ -26,9 +30,46 @@ where session_id = $1 and lease_owner = $2 and lease_epoch = $3
 returning session_id
 
 -- name: release_lease
+-- Of a session that goes on ($4) it stays known until when it was recorded. $5 is the lease in seconds.
 update sessions
-set lease_expires_at = null
+set lease_owner = null, lease_expires_at = case when $4 then now() + make_interval(secs => $5) end
 where session_id = $1 and lease_owner = $2 and lease_epoch = $3
+
+-- name: revoke_lease
+-- `lease_expires_at` stays: it tells when the recorder was last known to live.
+update sessions set lease_owner = null where session_id = $1
+
+-- name: held_sessions
+select s.session_id, s.room_sid, s.lease_expires_at, s.updated_at,
+       s.lease_owner is not null and s.lease_expires_at > now()
+       and (w.worker is null or w.seen_at > now() - make_interval(secs => $1)) as alive
+from sessions s
+left join workers w on w.worker = split_part(s.lease_owner, '+', 1)
+where (s.status = 'in_progress' and s.lease_epoch > 0) or s.lease_owner is not null
+
+-- name: revoke_leases_of_job
+update sessions set lease_owner = null where room_sid = $2 and split_part(lease_owner, '+', 1) = $1
+
+-- name: stale_sessions
+select session_id, room_name, room_sid from sessions
+where status = 'in_progress' and start_time < now() - make_interval(secs => $1)
+  and (lease_owner is null or lease_expires_at is null or lease_expires_at < now())
+order by start_time
+
+-- name: beat
+insert into workers (worker, rooms, seen_at) values ($1, $2, now())
+on conflict (worker) do update set rooms = excluded.rooms, seen_at = now()
+
+-- name: retire_worker
+delete from workers where worker = $1 or seen_at < now() - interval '1 day'
+
+-- name: load_starts
+select room_sid, attempts, at from recorder_starts where at > now() - interval '1 hour'
+
+-- name: note_start
+insert into recorder_starts as r (room_sid, worker, attempts, at) values ($1, $2, 1, now())
+on conflict (room_sid) do update set worker = excluded.worker, attempts = r.attempts + 1, at = now()
+returning attempts
 
 -- name: append_events
 insert into session_events (session_id, seq, at, kind, data)
@@ -72,6 +113,18 @@ set status = $2,
     coverage = $10,
     updated_at = now()
 where session_id = $1
+
+-- name: complete_untold
+update sessions s
+set status = 'completed',
+    end_time = e.at,
+    duration_seconds = floor(extract(epoch from e.at - s.start_time))::integer,
+    end_reason = coalesce(end_reason, 'recorder_lost'),
+    updated_at = now()
+from (select greatest(s2.start_time, max(p.joined_at), max(p.left_at)) as at
+      from sessions s2 left join video_participants p using (session_id)
+      where s2.session_id = $1 group by s2.start_time) e
+where s.session_id = $1 and s.status = 'in_progress'
 
 -- name: load_session
 select * from sessions where session_id = $1

@@ -106,6 +106,12 @@ async def load_record(pool: Pool, session_id: UUID) -> dict[str, Any] | None:
     return {**row, "participants": [dict(r) for r in stays], "readings": [dict(r) for r in readings]}
 
 
+async def complete_untold(pool: Pool, session_id: UUID) -> None:
+    """Complete a session of which no recorder told anything, with the last that clients told."""
+    async with pool.acquire() as connection:
+        await connection.execute(queries["complete_untold"], session_id)
+
+
 async def purge_journal(pool: Pool) -> None:
     """Forget the events of sessions that have been complete for a day."""
     async with pool.acquire() as connection:

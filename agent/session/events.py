@@ -166,6 +166,11 @@ def from_row(kind: str, at: datetime, data: dict[str, Any]) -> Event:
     return KINDS[kind](at=at, **values)
 
 
+def evidence(event: Event) -> datetime:
+    """The latest moment of which an event tells."""
+    return event.end if isinstance(event, UtteranceHeard) else event.at
+
+
 def iso(moment: datetime) -> str:
     """ISO 8601 in UTC to the millisecond: `2026-01-31T10:20:30.123Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -22,6 +22,7 @@ from agent.session.events import (
     QualityRead,
     SessionEnded,
     UtteranceHeard,
+    evidence,
     iso,
 )
 from agent.session.metrics import QualityState, averages
@@ -31,6 +32,7 @@ from agent.session.transcript import in_order
 
 ENDED_BY_PARTICIPANT = "ended_by_participant"
 ROOM_EMPTY = "room_empty"
+RECORDER_LOST = "recorder_lost"  # nobody saw the end: it is where the last evidence is
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,9 @@ class Session:
     def stays(self) -> list[Stay]:
         """All stays, by the time they began."""
         joins = sorted(self._joins.values(), key=lambda j: (j.at, j.participant_sid))
-        leaves = ((join, self._leaves.get(join.participant_sid)) for join in joins)
+        ending = self.ending
+        lost_at = ending.at if ending and ending.reason == RECORDER_LOST else None
+        leaves = ((join, self._leaves.get(join.participant_sid, lost_at)) for join in joins)
         # LiveKit's clock says when someone joined, ours when they left: a stay never ends before it began.
         return [Stay(join, max(left_at, join.at) if left_at else None) for join, left_at in leaves]
 
@@ -119,7 +123,7 @@ class Session:
     @property
     def last_evidence(self) -> datetime | None:
         """The latest moment of which anything is known."""
-        return max((e.end if isinstance(e, UtteranceHeard) else e.at for e in self._seen), default=None)
+        return max(map(evidence, self._seen), default=None)
 
     @property
     def user_id(self) -> str | None:

@@ -28,7 +28,14 @@ from db.lease import Holder, Lease, claim, leased
 from db.pool import Pool, migrate
 
 T0 = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
-TABLES = {"sessions", "video_participants", "quality_readings", "session_events"}
+TABLES = {
+    "sessions",
+    "video_participants",
+    "quality_readings",
+    "session_events",
+    "workers",
+    "recorder_starts",
+}
 
 
 def info() -> SessionInfo:

@@ -1,0 +1,69 @@
+"""What LiveKit's server API tells of rooms, and the admission that it gives a hidden recorder."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from livekit import api
+from livekit.protocol.models import ParticipantInfo, Room
+
+from agent.settings import Settings
+
+ADMISSION = timedelta(hours=12)  # longer than any session; the SDK renews it while connected
+_EGRESS = ParticipantInfo.Kind.EGRESS
+
+
+def livekit_api(settings: Settings) -> api.LiveKitAPI:
+    """A client of the server API; close it, or use it as a context."""
+    return api.LiveKitAPI(
+        settings.livekit_url, settings.livekit_api_key, settings.livekit_api_secret.get_secret_value()
+    )
+
+
+async def coaching_rooms(livekit: api.LiveKitAPI, prefix: str) -> list[Room]:
+    """Every room that is to be recorded and exists."""
+    listed = await livekit.room.list_rooms(api.ListRoomsRequest())
+    return [room for room in listed.rooms if room.name.startswith(prefix)]
+
+
+@dataclass(frozen=True, slots=True)
+class Occupancy:
+    """When the first who is there now joined (None when nobody is), and whether a hidden agent is listed."""
+
+    since: datetime | None
+    witnessed: bool
+
+
+async def who_is_in(livekit: api.LiveKitAPI, room_name: str) -> Occupancy:
+    """Who is in a room now; nobody, when it is gone."""
+    try:
+        listed = await livekit.room.list_participants(api.ListParticipantsRequest(room=room_name))
+    except api.TwirpError as error:
+        if error.code == api.TwirpErrorCode.NOT_FOUND:
+            return Occupancy(None, witnessed=False)
+        raise
+    visible = [p for p in listed.participants if not p.permission.hidden and p.kind != _EGRESS]
+    joined = [p.joined_at_ms / 1000 or p.joined_at for p in visible]
+    since = datetime.fromtimestamp(min(joined), UTC) if joined else None
+    return Occupancy(since, witnessed=any(p.permission.hidden for p in listed.participants))
+
+
+def admission(settings: Settings, room_name: str, identity: str) -> str:
+    """The token of a hidden recorder, as LiveKit makes it for the jobs that it dispatches."""
+    grants = api.VideoGrants(
+        room_join=True,
+        room=room_name,
+        agent=True,
+        hidden=True,
+        can_publish=False,
+        can_subscribe=True,
+        can_publish_data=True,
+        can_update_own_metadata=False,
+    )
+    return (
+        api.AccessToken(settings.livekit_api_key, settings.livekit_api_secret.get_secret_value())
+        .with_identity(identity)
+        .with_kind("agent")
+        .with_grants(grants)
+        .with_ttl(ADMISSION)
+        .to_jwt()
+    )

@@ -1,0 +1,152 @@
+"""Rooms without a recorder get one; sessions without a room get an end.
+
+LiveKit offers a room once, at its creation, and never again: a room that began while no worker ran, whose
+worker hung, or whose recorder was killed would go unrecorded. Every worker compares LiveKit's rooms with the
+leases in the database every few seconds; an advisory lock lets one act at a time. A recorder is started here,
+in a process of our own with an admission of our own: asking LiveKit to dispatch again could end at the same
+hung worker again.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import UTC, datetime
+from time import time
+from uuid import UUID, uuid4
+
+import structlog
+from livekit import api
+from livekit.agents import AgentServer
+from livekit.protocol.models import Room
+
+from agent.abandoned import complete_abandoned
+from agent.livekit_rooms import admission, coaching_rooms, livekit_api, who_is_in
+from agent.session.census import (
+    ATTEMPTS,
+    FRESH,
+    Held,
+    LiveRoom,
+    abandoned,
+    given_up,
+    needs_a_look,
+    without_recorder,
+)
+from agent.session.errors import what_failed
+from agent.session.rooms import session_info
+from agent.settings import Settings
+from agent.tasks import Tasks
+from db import fleet
+from db.pool import Pool
+
+log = structlog.stdlib.get_logger()
+
+AFTER_TROUBLE_SECONDS = 3.0
+PATIENCE_SECONDS = 30.0  # for a job of our own to claim its session, on a busy machine
+
+
+class Reconciler:
+    """One worker's part in it."""
+
+    def __init__(
+        self, server: AgentServer, pool: Pool, settings: Settings, worker: str, accepted: dict[str, float]
+    ) -> None:
+        self._server = server
+        self._pool = pool
+        self._settings = settings
+        self._worker = worker
+        self._begun = accepted  # when a room was accepted, or a recorder started for it, by room sid
+        self._now = asyncio.Event()
+        self._trouble: str | None = None
+        self._launches = Tasks()
+
+    def jobs_gone(self, room_sids: Iterable[str]) -> None:
+        """Jobs of ours in these rooms are gone; look at once whether somebody is still there."""
+        for room_sid in room_sids:
+            self._begun.pop(room_sid, None)
+        self._now.set()
+
+    async def keep_reconciling(self) -> None:
+        """Compare at once and then every few seconds, until cancelled."""
+        try:
+            async with livekit_api(self._settings) as livekit:
+                while True:
+                    self._now.clear()
+                    await self._attempt(livekit)
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(self._settings.recorder_reconcile_interval):
+                            await self._now.wait()
+        finally:
+            await self._launches.close(grace=0)
+
+    async def _attempt(self, livekit: api.LiveKitAPI) -> None:
+        """One round; what goes wrong is said once, until something else goes wrong or all is well again."""
+        try:
+            async with fleet.alone(self._pool) as acting:
+                if acting and self._trouble is not None:
+                    # Recorders that could not renew their leases either do so first.
+                    await asyncio.sleep(AFTER_TROUBLE_SECONDS)
+                if acting and not self._server.draining:
+                    await self.reconcile(livekit)
+        except Exception as error:
+            failed = what_failed(error)
+            if self._trouble != failed["error"]:
+                log.warning("reconciling_failed", **failed)
+            self._trouble = failed["error"]
+        else:
+            self._trouble = None
+
+    async def reconcile(self, livekit: api.LiveKitAPI) -> None:
+        """One round: start what is missing, complete what was abandoned."""
+        rooms = await coaching_rooms(livekit, self._settings.recorder_room_prefix)
+        held = {session.session_id: session for session in await fleet.held_sessions(self._pool)}
+        started = await fleet.started(self._pool)
+        ours = self._on_our_hands()
+        looked_at = await self._occupied(livekit, (r for r in rooms if r.sid not in ours), held)
+        lacking = without_recorder(looked_at, held, started, _now())
+        for room in given_up(lacking, started):
+            log.error("room_without_recorder", room=room.room_name, room_sid=room.room_sid, attempts=ATTEMPTS)
+        for room in lacking[: self._capacity()]:
+            await self._record(room, next(r for r in rooms if r.sid == room.room_sid), held)
+        for session in abandoned((room.sid for room in rooms), held.values(), _now(), after=2 * FRESH):
+            await complete_abandoned(self._pool, session.session_id, self._worker)
+
+    async def _occupied(
+        self, livekit: api.LiveKitAPI, rooms: Iterable[Room], held: dict[UUID, Held]
+    ) -> list[LiveRoom]:
+        """Who is there, asked only of rooms whose session no living recorder holds."""
+        found = []
+        for room in rooms:
+            info, _ = session_info(room.name, room.sid, room.metadata, self._settings.recorder_room_prefix)
+            if needs_a_look(room.sid, info.session_id, held):
+                there = await who_is_in(livekit, room.name)
+                found.append(LiveRoom(info.session_id, room.name, room.sid, there.since, there.witnessed))
+        return found
+
+    async def _record(self, lacking: LiveRoom, room: Room, held: dict[UUID, Held]) -> None:
+        """Start a recorder for the room here, after taking the session from whoever held it and is dead."""
+        if lacking.session_id in held:
+            await fleet.revoke(self._pool, lacking.session_id)
+        attempt = await fleet.note_start(self._pool, room.sid, self._worker)
+        log.info("recorder_started_for_room", room=room.name, room_sid=room.sid, attempt=attempt)
+        self._begun[room.sid] = time()
+        self._launches.start(self._launch(room))
+
+    async def _launch(self, room: Room) -> None:
+        """Not waited for while others wait for us to act: a busy machine takes long to start a process."""
+        identity = f"recorder-{uuid4().hex[:12]}"
+        token = admission(self._settings, room.name, identity)
+        await self._server.simulate_job(room.name, room_info=room, agent_identity=identity, token=token)
+
+    def _on_our_hands(self) -> set[str]:
+        """Sids of rooms whose job of ours has just begun: it may not have got round to claim its session."""
+        recent = time() - PATIENCE_SECONDS
+        for room_sid in [sid for sid, begun in self._begun.items() if begun < recent]:
+            del self._begun[room_sid]
+        return set(self._begun)
+
+    def _capacity(self) -> int:
+        return max(self._settings.max_rooms - len(self._server.active_jobs), 0)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,97 @@
+"""Who lacks a recorder, and whose record lacks an end: LiveKit's rooms beside the database's leases.
+
+Pure: what LiveKit and PostgreSQL said goes in, what is to be done comes out.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+FRESH = timedelta(seconds=2)  # whom LiveKit has just sent a recorder needs none yet
+TAKES = timedelta(seconds=6)  # a recorder that was started is given so long to claim its session
+ATTEMPTS = 5  # recorders started for a room in vain before that is an error, and only tried now and then
+NOW_AND_THEN = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRoom:
+    """A coaching room that LiveKit has. `since`: when the first who is there now joined; None when empty.
+
+    `witnessed`: a hidden agent is listed, which may be the ghost of one that was killed up to 20 s ago.
+    """
+
+    session_id: UUID
+    room_name: str
+    room_sid: str
+    since: datetime | None
+    witnessed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An unfinished session in the database. `alive`: its lease runs, and the worker that holds it lives."""
+
+    session_id: UUID
+    room_sid: str
+    alive: bool
+    last_seen: datetime  # when its recorder last renewed the lease
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """How often a recorder was started for a room without one, and when last."""
+
+    attempts: int
+    at: datetime
+
+
+def needs_a_look(room_sid: str, session_id: UUID, held: Mapping[UUID, Held]) -> bool:
+    """Whether no living recorder holds this room's session: only then it matters who is there."""
+    holder = held.get(session_id)
+    return holder is None or not holder.alive or holder.room_sid != room_sid
+
+
+def without_recorder(
+    rooms: Iterable[LiveRoom], held: Mapping[UUID, Held], started: Mapping[str, Started], now: datetime
+) -> list[LiveRoom]:
+    """Rooms with someone in them that need a recorder, longest waiting first."""
+    waiting = [
+        (room.since, room.room_sid, room)
+        for room in rooms
+        if room.since is not None
+        and now - room.since >= FRESH
+        and needs_a_look(room.room_sid, room.session_id, held)
+        and not (room.witnessed and _held_elsewhere(room, held))
+        and _may_try(started.get(room.room_sid), now)
+    ]
+    return [room for _, _, room in sorted(waiting, key=lambda entry: entry[:2])]
+
+
+def abandoned(
+    room_sids: Iterable[str], held: Iterable[Held], now: datetime, *, after: timedelta
+) -> list[Held]:
+    """Sessions that nobody records any more and whose room is gone: they will not be completed otherwise."""
+    there = set(room_sids)
+    return [
+        session
+        for session in held
+        if not session.alive and session.room_sid not in there and now - session.last_seen >= after
+    ]
+
+
+def given_up(rooms: Sequence[LiveRoom], started: Mapping[str, Started]) -> list[LiveRoom]:
+    """Of these, the rooms for which it has been tried too often."""
+    return [room for room in rooms if (s := started.get(room.room_sid)) and s.attempts >= ATTEMPTS]
+
+
+def _held_elsewhere(room: LiveRoom, held: Mapping[UUID, Held]) -> bool:
+    """The session's recorder is in an earlier room of it; the witness here waits for its turn."""
+    holder = held.get(room.session_id)
+    return holder is not None and holder.alive and holder.room_sid != room.room_sid
+
+
+def _may_try(before: Started | None, now: datetime) -> bool:
+    if before is None:
+        return True
+    return now - before.at >= (TAKES if before.attempts < ATTEMPTS else NOW_AND_THEN)

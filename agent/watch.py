@@ -1,0 +1,35 @@
+"""A worker's signs of life, and its watch over its jobs: one that died leaves its session to another."""
+
+import asyncio
+
+import structlog
+from livekit.agents import AgentServer
+
+from agent.reconciler import Reconciler
+from agent.session.errors import what_failed
+from db import fleet
+from db.pool import Pool
+
+log = structlog.stdlib.get_logger()
+
+
+async def keep_watch(server: AgentServer, pool: Pool, worker: str, reconciler: Reconciler) -> None:
+    """Say every second that we live, and look for jobs that went without letting go; until cancelled."""
+    before: dict[str, str] = {}  # room sid of each job
+    away = False
+    while True:
+        now = {job.job.id: job.job.room.sid for job in server.active_jobs}
+        gone = {sid for job_id, sid in before.items() if job_id not in now} - set(now.values())
+        try:
+            await fleet.beat(pool, worker, len(now))
+            for room_sid in gone:
+                await fleet.revoke_of_job(pool, worker, room_sid)
+        except Exception as error:
+            if not away:
+                log.warning("sign_of_life_failed", **what_failed(error))
+            away = True
+        else:
+            before, away = now, False
+            if gone:
+                reconciler.jobs_gone(gone)
+        await asyncio.sleep(fleet.BEAT_SECONDS)

@@ -1,0 +1,99 @@
+"""The workers as the database knows them: who lives, who holds which session, who was sent where."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from agent.session.census import Held, Started
+from db.lease import LEASE_SECONDS
+from db.pool import Pool
+from db.queries import queries
+
+BEAT_SECONDS = 1.0  # between two signs of life of a worker
+DEAD_SECONDS = 4.0  # without a sign of life after which a worker's recorders count as dead
+_ACTING = 0x5E55_1036  # advisory lock of whoever reconciles; any constant that nobody else uses
+
+
+@asynccontextmanager
+async def alone(pool: Pool) -> AsyncIterator[bool]:
+    """Whether we are the one who acts; nobody else does until the end of the context."""
+    async with pool.acquire() as connection:
+        acting: bool = await connection.fetchval("select pg_try_advisory_lock($1)", _ACTING)
+        try:
+            yield acting
+        finally:
+            if acting:
+                await connection.execute("select pg_advisory_unlock($1)", _ACTING)
+
+
+async def beat(pool: Pool, worker: str, rooms: int) -> None:
+    """A worker's sign of life, with the number of rooms that it records."""
+    async with pool.acquire() as connection:
+        await connection.execute(queries["beat"], worker, rooms)
+
+
+async def retire(pool: Pool, worker: str) -> None:
+    """A worker ends in good order; and so have those that gave no sign of life for a day."""
+    async with pool.acquire() as connection:
+        await connection.execute(queries["retire_worker"], worker)
+
+
+async def held_sessions(pool: Pool) -> list[Held]:
+    """Every session that is not completed, or that a recorder has not let go."""
+    async with pool.acquire() as connection:
+        rows = await connection.fetch(queries["held_sessions"], DEAD_SECONDS)
+    return [
+        Held(
+            row["session_id"],
+            row["room_sid"] or "",
+            alive=row["alive"],
+            last_seen=row["lease_expires_at"] - timedelta(seconds=LEASE_SECONDS)
+            if row["lease_expires_at"]
+            else row["updated_at"],
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """A session that has been in progress for long, and that no recorder holds."""
+
+    session_id: UUID
+    room_name: str
+    room_sid: str | None
+
+
+async def stale_sessions(pool: Pool, seconds: float) -> list[Stale]:
+    """Sessions in progress for longer than this, oldest first."""
+    async with pool.acquire() as connection:
+        rows = await connection.fetch(queries["stale_sessions"], seconds)
+    return [Stale(row["session_id"], row["room_name"], row["room_sid"]) for row in rows]
+
+
+async def revoke(pool: Pool, session_id: UUID) -> None:
+    """Take a session from a recorder that is dead: the next may claim it at once."""
+    async with pool.acquire() as connection:
+        await connection.execute(queries["revoke_lease"], session_id)
+
+
+async def revoke_of_job(pool: Pool, worker: str, room_sid: str) -> None:
+    """The same for the session of a worker's job that is gone; one that ended well has let go already."""
+    async with pool.acquire() as connection:
+        await connection.execute(queries["revoke_leases_of_job"], worker, room_sid)
+
+
+async def started(pool: Pool) -> dict[str, Started]:
+    """How often recorders were started for rooms that lacked one, by room sid."""
+    async with pool.acquire() as connection:
+        rows = await connection.fetch(queries["load_starts"])
+    return {row["room_sid"]: Started(row["attempts"], row["at"]) for row in rows}
+
+
+async def note_start(pool: Pool, room_sid: str, worker: str) -> int:
+    """Note that a recorder is started for a room; which attempt it is."""
+    async with pool.acquire() as connection:
+        attempt: int = await connection.fetchval(queries["note_start"], room_sid, worker)
+    return attempt

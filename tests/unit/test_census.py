@@ -1,0 +1,96 @@
+"""Which rooms need a recorder, and which sessions an end."""
+
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+from agent.session.census import (
+    ATTEMPTS,
+    Held,
+    LiveRoom,
+    Started,
+    abandoned,
+    given_up,
+    needs_a_look,
+    without_recorder,
+)
+from tests.unit.builders import SESSION_ID, at
+
+NOW = at(100)
+
+
+def room(
+    since: float | None = 0, sid: str = "RM_1", session: UUID = SESSION_ID, *, witnessed: bool = False
+) -> LiveRoom:
+    return LiveRoom(session, f"coaching-{session}", sid, at(since) if since is not None else None, witnessed)
+
+
+def held(
+    *, alive: bool, sid: str = "RM_1", last_seen: float = 90, session: UUID = SESSION_ID
+) -> dict[UUID, Held]:
+    return {session: Held(session, sid, alive, at(last_seen))}
+
+
+def test_a_room_that_nobody_ever_recorded_needs_a_recorder() -> None:
+    assert without_recorder([room()], {}, {}, NOW) == [room()]
+
+
+def test_a_room_whose_recorder_is_dead_needs_another() -> None:
+    assert without_recorder([room()], held(alive=False), {}, NOW) == [room()]
+
+
+def test_a_room_with_a_living_recorder_needs_none() -> None:
+    assert without_recorder([room()], held(alive=True), {}, NOW) == []
+
+
+def test_an_empty_room_needs_none() -> None:
+    assert without_recorder([room(None)], {}, {}, NOW) == []
+
+
+def test_a_room_that_livekit_has_just_sent_a_recorder_to_needs_none_yet() -> None:
+    assert without_recorder([room(99)], {}, {}, NOW) == []
+    assert without_recorder([room(98)], {}, {}, NOW) == [room(98)]
+
+
+def test_the_ghost_of_a_killed_recorder_does_not_count() -> None:
+    haunted = room(witnessed=True)
+    assert without_recorder([haunted], held(alive=False), {}, NOW) == [haunted]
+
+
+def test_a_second_room_of_a_session_waits_while_the_recorder_of_the_first_finishes() -> None:
+    waits, unseen = room(sid="RM_2", witnessed=True), room(sid="RM_2")
+    assert without_recorder([waits], held(alive=True), {}, NOW) == []
+    assert without_recorder([unseen], held(alive=True), {}, NOW) == [unseen]
+
+
+def test_a_recorder_that_was_just_started_is_given_time() -> None:
+    assert without_recorder([room()], {}, {"RM_1": Started(1, at(96))}, NOW) == []
+    assert without_recorder([room()], {}, {"RM_1": Started(1, at(94))}, NOW) == [room()]
+
+
+def test_what_was_tried_too_often_is_said_aloud_and_tried_now_and_then() -> None:
+    in_vain = {"RM_1": Started(ATTEMPTS, at(90))}
+    assert without_recorder([room()], {}, in_vain, NOW) == []
+    again = NOW + timedelta(seconds=60)
+    assert given_up(without_recorder([room()], {}, in_vain, again), in_vain) == [room()]
+    assert given_up([room()], {"RM_1": Started(ATTEMPTS - 1, at(90))}) == []
+
+
+def test_the_longest_waiting_is_first() -> None:
+    rooms = [room(20, "RM_2", uuid4()), room(10, "RM_1", uuid4()), room(10, "RM_0", uuid4())]
+    assert [r.room_sid for r in without_recorder(rooms, {}, {}, NOW)] == ["RM_0", "RM_1", "RM_2"]
+
+
+def test_only_rooms_without_a_living_recorder_are_looked_into() -> None:
+    assert not needs_a_look("RM_1", SESSION_ID, held(alive=True))
+    assert needs_a_look("RM_2", SESSION_ID, held(alive=True))
+    assert needs_a_look("RM_1", SESSION_ID, held(alive=False))
+    assert needs_a_look("RM_1", SESSION_ID, {})
+
+
+def test_a_session_without_room_and_recorder_is_abandoned() -> None:
+    after = timedelta(seconds=4)
+    (lost,) = held(alive=False).values()
+    (alive,) = held(alive=True).values()
+    (fresh,) = held(alive=False, last_seen=98).values()
+    assert abandoned([], [lost, alive, fresh], NOW, after=after) == [lost]
+    assert abandoned(["RM_1"], [lost], NOW, after=after) == []
