@@ -22,10 +22,12 @@ from agent.session.events import (
     SessionEnded,
     milliseconds,
 )
-from agent.session.fold import ROOM_EMPTY
+from agent.session.fold import ROOM_CLOSED, ROOM_EMPTY
 from agent.session.rooms import role_of, storable, user_id_of
 
 log = structlog.stdlib.get_logger()
+
+_CLOSED = (rtc.DisconnectReason.ROOM_DELETED, rtc.DisconnectReason.ROOM_CLOSED)
 
 
 def is_recorded(participant: rtc.RemoteParticipant) -> bool:
@@ -63,6 +65,7 @@ class Presence:
         listen(room, "participant_attributes_changed", lambda _changed, who: self._told_more(who))
         listen(room, "participant_metadata_changed", lambda who, _old, _new: self._told_more(who))
         listen(room, "connection_quality_changed", self._quality_changed)
+        listen(room, "disconnected", self._room_disconnected)
         listen(room, "reconnecting", self._reconnecting)
         listen(room, "reconnected", self._reconnected)
 
@@ -131,6 +134,16 @@ class Presence:
                 self._recorder.record(
                     ConnectionQualityChanged(at=now(), identity=storable(participant.identity), quality=known)
                 )
+
+    def _room_disconnected(self, reason: rtc.DisconnectReason.ValueType) -> None:
+        """A room that is closed takes everyone along; if only we were disconnected, they are still there."""
+        if reason not in _CLOSED or not self._present:
+            return
+        at = now()
+        for sid, identity in self._present.items():
+            self._recorder.record(ParticipantLeft(at=at, identity=storable(identity), participant_sid=sid))
+        self._present.clear()
+        self._recorder.record(SessionEnded(at=at, reason=ROOM_CLOSED))
 
     def _reconnecting(self) -> None:
         self._cut_off_since = now()

@@ -9,6 +9,7 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -79,6 +80,11 @@ class Recorder:
             self._backlog.add(event)
             self._version += 1
             self._something_new.set()
+
+    def moved(self, room_sid: str) -> None:
+        """LiveKit's server was restarted: the session goes on in a room with a new sid."""
+        self.session.info = replace(self.session.info, room_sid=room_sid)
+        self._something_new.set()
 
     def when_claimed(self, tell: Callable[[datetime | None], None]) -> None:
         """Tell, once that is known, until when a recorder before us recorded this session; None: none did."""
@@ -187,7 +193,7 @@ class Recorder:
             ended = self.session.ending is not None
             finished = version != self._saved_version and (ended or self._row_is_final)
             changes = sessions.changes(self.session, batch, finished=finished)
-            async with leased(self._pool, lease) as connection:
+            async with leased(self._pool, lease, self.session.info.room_sid) as connection:
                 await sessions.write(connection, changes, self._next_seq)
             self._next_seq += len(batch)
             await self._backlog.written(len(batch))

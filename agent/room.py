@@ -14,6 +14,7 @@ from agent.announcements import (
     SESSION_SAVED,
     announce,
 )
+from agent.handlers import listen
 from agent.messages import Messages
 from agent.microphones import Microphones
 from agent.presence import Presence
@@ -43,11 +44,14 @@ class RoomRecording:
         self._recorder = recorder
         self._settings = settings
         self._answers = Tasks()
+        self._begun = False
         # Handlers are in place before we connect: nothing that happens meanwhile is missed.
         self._presence = Presence(ctx.room, recorder, on_empty=lambda: self._answers.start(self._save()))
         self._messages = Messages(
             ctx.room, recorder, on_session_end=lambda: self._answers.start(self._end_session())
         )
+        for event in ("reconnected", "room_updated"):
+            listen(ctx.room, event, lambda: self._answers.start(self._note_where_we_are()))
         self._text_streams = TextStreams(ctx.room, self._messages)
         self._quality = Quality(ctx.room, recorder, settings)
         self._microphones = Microphones(ctx.room, recorder)
@@ -69,6 +73,7 @@ class RoomRecording:
             log.warning("room_gone_before_join", room_sid_now=await self._room.sid)
             return False
         self._recorder.began_at = now()
+        self._begun = True
         self._keeping = asyncio.create_task(self._recorder.keep())
         self._leaving = asyncio.create_task(self._leave_when_superseded())
         self._presence.note_those_already_here()
@@ -89,6 +94,13 @@ class RoomRecording:
             with suppress(asyncio.CancelledError):
                 await task
         await self._recorder.close()
+
+    async def _note_where_we_are(self) -> None:
+        """A restarted server has a new room for us; whoever it sends there finds us by its sid."""
+        room_sid = await self._room.sid
+        if self._begun and room_sid != self._recorder.session.info.room_sid:
+            log.warning("room_moved", room_sid_now=room_sid)
+            self._recorder.moved(room_sid)
 
     async def _save(self) -> None:
         """The room is empty: save now; words that are still being recognised are saved when they come."""

@@ -59,11 +59,11 @@ async def claim(pool: Pool, info: SessionInfo, start_time: datetime, owner: str)
 
 
 @asynccontextmanager
-async def leased(pool: Pool, lease: Lease) -> AsyncIterator[Connection]:
-    """A transaction that renews the lease first. Raises `LeaseLost` when it is no longer ours."""
+async def leased(pool: Pool, lease: Lease, room_sid: str | None = None) -> AsyncIterator[Connection]:
+    """A transaction that renews the lease first, in this room. Raises `LeaseLost` when it is not ours."""
     async with pool.acquire() as connection, connection.transaction():
         renewed = await connection.fetchval(
-            queries["renew_lease"], lease.session_id, lease.owner, lease.epoch, LEASE_SECONDS
+            queries["renew_lease"], lease.session_id, lease.owner, lease.epoch, LEASE_SECONDS, room_sid
         )
         if renewed is None:
             raise LeaseLost

@@ -24,8 +24,9 @@ returning lease_epoch,
 select lease_owner, room_sid from sessions where session_id = $1
 
 -- name: renew_lease
+-- The room has a new sid ($5) after LiveKit's server was restarted.
 update sessions
-set lease_expires_at = now() + make_interval(secs => $4)
+set lease_expires_at = now() + make_interval(secs => $4), room_sid = coalesce($5, room_sid)
 where session_id = $1 and lease_owner = $2 and lease_epoch = $3
 returning session_id
 

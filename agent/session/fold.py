@@ -32,6 +32,7 @@ from agent.session.transcript import in_order
 
 ENDED_BY_PARTICIPANT = "ended_by_participant"
 ROOM_EMPTY = "room_empty"
+ROOM_CLOSED = "room_closed"  # over the heads of those who were there
 RECORDER_LOST = "recorder_lost"  # nobody saw the end: it is where the last evidence is
 
 

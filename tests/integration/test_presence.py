@@ -2,7 +2,7 @@
 
 import json
 import sys
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -140,3 +140,17 @@ async def test_malformed_room_metadata_is_one_log_line_and_no_more(stack: Stack)
 async def _status(stack: Stack, room: str, status: str) -> bool:
     record = await stack.record(room)
     return record is not None and record["status"] == status
+
+
+async def test_a_room_that_is_deleted_ends_the_session_for_all(stack: Stack) -> None:
+    room = new_room()
+    async with stack.joining(room, "student-1") as student, stack.joining(room, "counselor-1"):
+        await until(lambda: stack.log("session_claimed", room=room))
+        await stack.tell(student, "And then the room was gone.")
+        async with api.LiveKitAPI(stack.sfu.url, stack.sfu.api_key, stack.sfu.api_secret) as livekit:
+            await livekit.room.delete_room(api.DeleteRoomRequest(room=room))
+        deleted_at = datetime.now(UTC)
+        record = await stack.completed(room)
+    assert [entry["text"] for entry in record["transcript"]] == ["And then the room was gone."]
+    assert abs(record["end_time"] - deleted_at) < timedelta(seconds=5)
+    assert all(stay["left_at"] for stay in record["participants"])
