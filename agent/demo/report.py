@@ -33,6 +33,7 @@ def print_record(
     for leg in sorted({row["leg"] for row in readings}, reverse=True):
         own = [row for row in readings if row["leg"] == leg]
         _section(console, f"How good it was, {LEGS[leg]}", _quality(session, own))
+    _section(console, "How much of it is here", _coverage(session))
     _section(console, "What was missed", _gaps(session))
 
 
@@ -149,4 +150,16 @@ def _gaps(session: Row) -> Table | Text:
         begin, until = (datetime.fromisoformat(gap[key]).astimezone() for key in ("from", "until"))
         whose = gap["what"] + (f" of {gap['identity']}" if gap.get("identity") else "")
         table.add_row(f"{begin:%H:%M:%S} to {until:%H:%M:%S}", Text(whose), Text(gap["reason"]))
+    return table
+
+
+def _coverage(session: Row) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
+    table.add_column("Who")
+    for heading in ("Present", "Microphone on", "Heard", "Speech", "Transcribed", "Share, at least"):
+        table.add_column(heading, justify="right")
+    for identity, ledger in session["coverage"].get("participants", {}).items():
+        steps = ("present", "audible", "heard", "speech", "transcribed")
+        share = "-" if ledger["share"] is None else f"{100 * ledger['share']:.1f} %"
+        table.add_row(Text(identity), *(f"{ledger[step]:.1f} s" for step in steps), share)
     return table

@@ -8,9 +8,9 @@ recorder continued, or into which a spool was replayed late, folds to the same s
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import zip_longest
 from typing import Any
 
+from agent.session.connection import QualityState, states_of
 from agent.session.coverage import Known, coverage
 from agent.session.events import (
     ConnectionQualityChanged,
@@ -25,7 +25,7 @@ from agent.session.events import (
     evidence,
     iso,
 )
-from agent.session.metrics import QualityState, averages
+from agent.session.metrics import averages
 from agent.session.rooms import SessionInfo, speaker_of
 from agent.session.spans import Span
 from agent.session.transcript import in_order
@@ -33,6 +33,7 @@ from agent.session.transcript import in_order
 ENDED_BY_PARTICIPANT = "ended_by_participant"
 ROOM_EMPTY = "room_empty"
 ROOM_CLOSED = "room_closed"  # over the heads of those who were there
+CONNECTION_LOST = "connection_lost"  # LiveKit heard nothing more of a participant who had not left
 RECORDER_LOST = "recorder_lost"  # nobody saw the end: it is where the last evidence is
 
 
@@ -170,7 +171,9 @@ class Session:
         return [
             {"what": g.what, "from": iso(g.at), "until": iso(g.until), "reason": g.reason}
             | ({"identity": g.identity} if g.identity else {})
-            for g in sorted(self._gaps, key=lambda g: (g.at, g.what, g.identity or "", g.until, g.reason))
+            for g in sorted(
+                self._all_gaps(), key=lambda g: (g.at, g.what, g.identity or "", g.until, g.reason)
+            )
         ]
 
     def coverage(self) -> dict[str, Any]:
@@ -187,26 +190,27 @@ class Session:
             utterances=[u for u in self._utterances if u.identity == identity and u.track is None],
             gaps=[
                 g
-                for g in self._gaps
+                for g in self._all_gaps()
                 if g.what in ("transcript", "everything") and g.identity in (identity, None)
             ],
         )
 
     def _states(self, identity: str) -> list[QualityState]:
-        """The connection qualities of a participant, each until the next or until they left."""
         stays = [s for s in self.stays if s.joined.identity == identity]
-        changes = sorted(
-            (c for c in self._quality if c.identity == identity), key=lambda c: (c.at, c.quality)
-        )
-        states = []
-        for change, following in zip_longest(changes, changes[1:]):
-            # Our clock may put a score before the join that LiveKit's clock timed.
-            stay = next((s for s in reversed(stays) if s.joined.at <= change.at), stays[0])
-            left = stay.left_at or self.last_evidence
-            until = min(t for t in (following.at if following else None, left) if t is not None)
-            if until > change.at:
-                states.append(QualityState(change.quality, change.at, until))
-        return states
+        spans = [(s.joined.at, s.left_at or self.last_evidence) for s in stays]
+        return states_of((c for c in self._quality if c.identity == identity), spans)
+
+    def _all_gaps(self) -> list[GapNoted]:
+        """Those noted, and while someone's connection was lost: what they said then reached nobody."""
+        people = {stay.joined.identity for stay in self.stays}
+        lost = ((who, s) for who in people for s in self._states(who) if s.quality == "lost")
+        return [
+            *self._gaps,
+            *(
+                GapNoted(at=s.begin, until=s.end, what="transcript", reason=CONNECTION_LOST, identity=who)
+                for who, s in lost
+            ),
+        ]
 
 
 def _how_much_it_tells(join: ParticipantJoined) -> tuple[bool, bool, float, str, str, str]:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
+from agent.session.connection import QualityState
 from agent.session.events import ConnectionQuality, Leg, QualityRead
 
 # LiveKit's scale as the design weighs it; 2 is unused, so that "poor" stands as far from "good" as it feels.
@@ -64,15 +64,6 @@ def weighted_mean(weighted: Iterable[tuple[float, float]]) -> float | None:
     pairs = list(weighted)
     whole = sum(weight for _, weight in pairs)
     return sum(value * weight for value, weight in pairs) / whole if whole > 0 else None
-
-
-@dataclass(frozen=True, slots=True)
-class QualityState:
-    """A connection quality and the time span in which it held."""
-
-    quality: ConnectionQuality
-    begin: datetime
-    end: datetime
 
 
 def connection_quality_in_words(states: Iterable[QualityState]) -> str:

@@ -10,8 +10,9 @@ from livekit import rtc
 
 from agent.demo.bad_line import GOOD, TO_SFU, Conditions
 from agent.demo.caller import Caller
+from agent.session.connection import QualityState
 from agent.session.events import ConnectionQualityChanged, from_row
-from agent.session.metrics import QualityState, connection_quality_in_words
+from agent.session.metrics import connection_quality_in_words
 from bench.stack import Stack, connected, new_room, until
 from bench.truths.bad_room import bad_stack
 from bench.truths.case import Case, Rig, Row

@@ -5,7 +5,7 @@ from typing import Any
 
 from agent.session.events import Event
 from agent.session.fold import fold
-from tests.unit.builders import gap, heard, info, joined, left, microphone, told
+from tests.unit.builders import gap, heard, info, joined, left, microphone, scored, told
 
 PRESENT: list[Event] = [joined(0), microphone(1), left(100)]
 
@@ -118,3 +118,19 @@ def test_who_returns_is_audible_again_when_their_new_microphone_is() -> None:
 def test_while_present_a_ledger_reaches_to_the_last_that_is_known() -> None:
     session = fold(info(), [joined(0), microphone(0), heard(10, "Hello.", lasting=2)])
     assert session.coverage()["participants"]["student"]["audible"] == 12
+
+
+def test_what_is_said_while_the_connection_is_lost_reaches_nobody_and_is_a_gap() -> None:
+    events = [*PRESENT, heard(10, "Hello.", lasting=2), scored(40, "lost"), scored(48, "good")]
+    session = fold(info(), events)
+    assert session.gaps() == [
+        {
+            "what": "transcript",
+            "from": "2026-01-31T10:00:40.000Z",
+            "until": "2026-01-31T10:00:48.000Z",
+            "reason": "connection_lost",
+            "identity": "student",
+        }
+    ]
+    assert session.coverage()["participants"]["student"]["missed"] == {"connection_lost": 8}
+    assert session.coverage()["share"] == 0.2

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from agent.session.connection import QualityState
 from agent.session.counters import AudioCounters, InboundCounters, VideoCounters
 from agent.session.events import ConnectionQuality
 from agent.session.intervals import Interval, between
 from agent.session.metrics import (
-    QualityState,
     averages,
     connection_quality_in_words,
     loss_percentage,
