@@ -27,15 +27,7 @@ class Spool:
     def __init__(self, folder: Path, info: SessionInfo, owner: str) -> None:
         self._folder = folder
         self._path = folder / f"{info.session_id}.{owner}.jsonl"
-        self._header = {
-            "session_id": str(info.session_id),
-            "room_name": info.room_name,
-            "room_sid": info.room_sid,
-            "user_id": str(info.user_id) if info.user_id else None,
-            "counselor_category": info.counselor_category,
-            "mode": info.mode,
-            "owner": owner,
-        }
+        self._header = header_of(info, owner)
         self._file: FileIO | None = None
         self._size = 0  # of what is whole in the file
 
@@ -109,7 +101,25 @@ def read(path: Path) -> Spooled:
     if not lines:
         raise ValueError("empty spool file")
     header, *rows = lines
-    info = SessionInfo(
+    return Spooled(info_of(header), header["owner"], [_event(row) for row in rows if "kind" in row])
+
+
+def header_of(info: SessionInfo, owner: str) -> dict[str, Any]:
+    """Whose file it is, as JSON."""
+    return {
+        "session_id": str(info.session_id),
+        "room_name": info.room_name,
+        "room_sid": info.room_sid,
+        "user_id": str(info.user_id) if info.user_id else None,
+        "counselor_category": info.counselor_category,
+        "mode": info.mode,
+        "owner": owner,
+    }
+
+
+def info_of(header: dict[str, Any]) -> SessionInfo:
+    """The session that a header names."""
+    return SessionInfo(
         session_id=UUID(header["session_id"]),
         room_name=header["room_name"],
         room_sid=header["room_sid"],
@@ -117,7 +127,6 @@ def read(path: Path) -> Spooled:
         counselor_category=header["counselor_category"],
         mode=header["mode"],
     )
-    return Spooled(info, header["owner"], [_event(row) for row in rows if "kind" in row])
 
 
 def _event(row: dict[str, Any]) -> Event:
