@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from time import time
 
 import numpy as np
@@ -9,6 +10,7 @@ from livekit import rtc
 from livekit.local_inference import VAD
 
 from agent.session.events import milliseconds
+from agent.speaking import Speaking
 from agent.utterances import RATE, WINDOW, Cutter, Samples, StreamClock, Utterance
 
 FRAME_MS = (
@@ -17,10 +19,13 @@ FRAME_MS = (
 
 
 class Ear:
-    """Listens to a track until it ends or `close` is called."""
+    """Listens to a track until it ends or `close` is called. `heard` gets each utterance with its file."""
 
-    def __init__(self, track: rtc.RemoteAudioTrack, heard: Callable[[Utterance], None]) -> None:
+    def __init__(
+        self, track: rtc.RemoteAudioTrack, speaking: Speaking, heard: Callable[[Utterance, Path | None], None]
+    ) -> None:
         self.frames_until: datetime | None = None  # None before the first frame
+        self._speaking = speaking
         self._heard = heard
         self._stream = rtc.AudioStream(track, sample_rate=RATE, num_channels=1, frame_size_ms=FRAME_MS)
         self._clock = StreamClock()
@@ -39,6 +44,7 @@ class Ear:
                 if self.frames_until is None:
                     on_first_frame()
                 rest = self._hear(np.concatenate((rest, samples)))
+                self._speaking.follow(self._cutter.under_way, self.time_of)
                 self.frames_until = self.time_of(self._samples)
         finally:
             self.cut_now()
@@ -52,7 +58,7 @@ class Ear:
     def cut_now(self) -> None:
         """End the utterance under way here."""
         if utterance := self._cutter.flush():
-            self._heard(utterance)
+            self._complete(utterance)
 
     def time_of(self, sample: int) -> datetime:
         """When this sample was heard."""
@@ -64,5 +70,8 @@ class Ear:
         for start in range(0, whole, WINDOW):
             window = samples[start : start + WINDOW]
             if utterance := self._cutter.push(window, self._vad.predict(window)):
-                self._heard(utterance)
+                self._complete(utterance)
         return samples[whole:]
+
+    def _complete(self, utterance: Utterance) -> None:
+        self._heard(utterance, self._speaking.completed(utterance.samples))

@@ -1,177 +1,170 @@
 """Speech that waits for its words, on disk: what was said is not lost with a process, or with Whisper away.
 
 What someone is saying is appended to a file as it is heard; when they pause it becomes an utterance's file
-(FLAC, fsynced), which goes once its words are recorded. Files belong to the recorder that holds the lock
-file beside them, as with the spool: when the lock can be had, that recorder is dead, and whoever has it
-transcribes what is there. Only the owner of the folder can read them.
+(fsynced), which goes once its words are secured. `agent.audio_files` says how the files look.
 """
 
-import fcntl
-import io
-import json
+import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from time import monotonic
 
-import av
-import numpy as np
+import structlog
 
-from agent.session.events import iso
+from agent.audio_files import LOCK, SPEAKING, UNFINISHED, UTTERANCE, abandoned_audio, flac, head_of, lock
 from agent.session.rooms import SessionInfo
-from agent.spool import header_of, info_of
-from agent.utterances import RATE, Samples
+from agent.spoken import Spoken
+from agent.spool import header_of
+from agent.utterances import Samples
 
-UTTERANCE, SPEAKING, LOCK = ".utterance", ".speaking", ".hearing"
-_NEWLINE = b"\n"
+log = structlog.stdlib.get_logger()
+
+MEASURE_SECONDS = 5.0  # between looks at how much the folder holds
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """An utterance on disk."""
+@dataclass(slots=True)
+class _Growing:
+    """A file of someone who is speaking."""
 
-    path: Path
-    info: SessionInfo
-    identity: str
-    begin: datetime
-    end: datetime
-    samples: Samples
+    descriptor: int
+    head: int  # bytes before the samples
+    samples: int = 0
+
+    def add(self, samples: Samples) -> None:
+        _write(self.descriptor, samples.tobytes())
+        self.samples += len(samples)
+
+
+class _OrWithout:
+    """Without the disk everything works as before, from memory; one log line says that it does not work."""
+
+    def __init__(self) -> None:
+        self._complained = False
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _kind: object, error: BaseException | None, _where: object) -> bool:
+        if isinstance(error, OSError) and not self._complained:
+            self._complained = True
+            reason = errno.errorcode.get(error.errno or 0, "")
+            log.error("audio_not_kept", error=type(error).__name__, errno=error.errno, reason=reason)
+        return isinstance(error, OSError)
 
 
 class KeptAudio:
-    """One recorder's files. Raises OSError where the disk does not take them."""
+    """One recorder's files. A disk that does not take them is logged once; all else goes on from memory."""
 
-    def __init__(self, folder: Path, info: SessionInfo, owner: str) -> None:
+    def __init__(self, folder: Path, info: SessionInfo, owner: str, *, limit: int) -> None:
         self._folder = folder
+        self._session_id = info.session_id
         self._header = header_of(info, owner)
         self._name = f"{info.session_id}.{owner}"
+        self._limit = limit  # bytes in the folder, everyone's together
+        self._holds, self._measured_at = 0, -MEASURE_SECONDS
+        self._numbers = count(1)
         self._lock: int | None = None
-        self._speaking: dict[str, int] = {}  # file descriptors by track sid
-        self._count = 0
+        self._locking = Lock()  # utterances are written in threads
+        self._growing: dict[Path, _Growing] = {}
+        self._adopted = ExitStack()
+        self._or_without = _OrWithout()
 
-    def begin(self, track_sid: str, identity: str, begin: datetime, samples: Samples) -> None:
-        """Someone began to speak, with these samples."""
-        self.drop(track_sid)
-        path = self._speaking_path(track_sid)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        self._speaking[track_sid] = descriptor
-        header = {**self._header, "identity": identity, "begin": iso(begin)}
-        os.write(descriptor, json.dumps(header).encode() + _NEWLINE + samples.tobytes())
+    def begin(self, spoken: Spoken, samples: Samples) -> Path | None:
+        """Someone began to speak, with these samples; the file, if there is one."""
+        with self._or_without:
+            path = self._new_path(SPEAKING)
+            head = head_of(self._header, spoken)
+            growing = _Growing(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), len(head))
+            self._growing[path] = growing
+            _write(growing.descriptor, head)
+            growing.add(samples)
+            return path
+        return None
 
-    def go_on(self, track_sid: str, samples: Samples) -> None:
+    def go_on(self, path: Path, samples: Samples) -> None:
         """And went on."""
-        if (descriptor := self._speaking.get(track_sid)) is not None:
-            os.write(descriptor, samples.tobytes())
+        if (growing := self._growing.get(path)) is not None:
+            with self._or_without:
+                growing.add(samples)
+                return
+            self._end(path)  # what could be written stays: better than nothing
 
-    def drop(self, track_sid: str) -> None:
-        """What they were saying is an utterance's file now."""
-        if (descriptor := self._speaking.pop(track_sid, None)) is not None:
-            os.close(descriptor)
-            self._speaking_path(track_sid).unlink(missing_ok=True)
+    def settle(self, path: Path, samples: Samples) -> None:
+        """They paused: this is the whole of it. What was heard after a cut is in another file."""
+        if (growing := self._growing.get(path)) is not None:
+            with self._or_without:
+                growing.add(samples[growing.samples :])
+                os.ftruncate(growing.descriptor, growing.head + samples.nbytes)
+            self._end(path)
 
-    def keep(self, identity: str, begin: datetime, end: datetime, samples: Samples) -> Path:
-        """Write an utterance through to the disk."""
-        self._count += 1
-        path = self._held() / f"{self._name}.{self._count}{UTTERANCE}"
-        header = {**self._header, "identity": identity, "begin": iso(begin), "end": iso(end)}
-        unfinished = path.with_suffix(".new")
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(json.dumps(header).encode() + _NEWLINE + _flac(samples))
-            file.flush()
-            os.fsync(descriptor)
-        unfinished.rename(path)
-        return path
+    def drop(self, path: Path) -> None:
+        """It is not needed any more."""
+        self._end(path)
+        with self._or_without:
+            path.unlink(missing_ok=True)
+
+    def keep(self, spoken: Spoken, samples: Samples) -> Path | None:
+        """Write an utterance through to the disk; its file, if there is one."""
+        with self._or_without:
+            path = self._new_path(UTTERANCE)
+            unfinished = path.with_suffix(UNFINISHED)
+            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            try:
+                _write(descriptor, head_of(self._header, spoken) + flac(samples))
+                os.fsync(descriptor)
+                unfinished.rename(path)
+            finally:
+                os.close(descriptor)
+                unfinished.unlink(missing_ok=True)
+            return path
+        return None
+
+    def adopt(self) -> list[Path]:
+        """What dead recorders of our session left here is ours until we close."""
+        with self._or_without:
+            return self._adopted.enter_context(abandoned_audio(self._folder, self._session_id))
+        return []
 
     def close(self) -> None:
         """Leave what is still there to whoever transcribes it later."""
-        for descriptor in self._speaking.values():
-            os.close(descriptor)
-        self._speaking.clear()
+        for path in list(self._growing):
+            self._end(path)
+        self._adopted.close()
         if self._lock is not None:
-            self._lock_path().unlink(missing_ok=True)
+            (self._folder / f"{self._name}{LOCK}").unlink(missing_ok=True)
             os.close(self._lock)
             self._lock = None
 
-    def _held(self) -> Path:
-        """The folder, after making sure that our files are known to be ours."""
-        if self._lock is None:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = os.open(self._lock_path(), os.O_WRONLY | os.O_CREAT, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
-        return self._folder
+    def _end(self, path: Path) -> None:
+        if (growing := self._growing.pop(path, None)) is not None:
+            os.close(growing.descriptor)
 
-    def _lock_path(self) -> Path:
-        return self._folder / f"{self._name}{LOCK}"
+    def _new_path(self, suffix: str) -> Path:
+        """A name of ours that is new. Raises OSError where the folder is full or cannot be had."""
+        with self._locking:
+            if self._lock is None:
+                self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self._lock = lock(self._folder / f"{self._name}{LOCK}", wait=True)
+            if monotonic() - self._measured_at >= MEASURE_SECONDS:
+                self._measured_at = monotonic()
+                with os.scandir(self._folder) as files:
+                    self._holds = sum(_size(file) for file in files)
+        if self._holds >= self._limit:
+            raise OSError(errno.EDQUOT, "RECORDER_AUDIO_MB")
+        return self._folder / f"{self._name}.{next(self._numbers)}{suffix}"
 
-    def _speaking_path(self, track_sid: str) -> Path:
-        return self._held() / f"{self._name}.{track_sid}{SPEAKING}"
 
-
-@contextmanager
-def abandoned_audio(folder: Path) -> Iterator[list[Path]]:
-    """The utterances that no living recorder holds, oldest first; nobody else gets them in the context."""
-    locks: list[tuple[Path, int]] = []
-    dead: set[str] = set()
+def _size(file: os.DirEntry[str]) -> int:
     try:
-        for name in sorted({_owner(path) for path in _audio(folder)}):
-            path = folder / f"{name}{LOCK}"
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                os.close(descriptor)
-                continue
-            locks.append((path, descriptor))
-            dead.add(name)
-        found = [path for path in _audio(folder) if _owner(path) in dead]
-        yield sorted(found, key=lambda path: path.stat().st_mtime)
-    finally:
-        for path, descriptor in locks:
-            path.unlink(missing_ok=True)
-            os.close(descriptor)
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0  # gone since we looked
 
 
-def read_audio(path: Path) -> Kept:
-    """An utterance's file, or what there is of one that was being spoken. Raises ValueError for others."""
-    first, _, rest = path.read_bytes().partition(_NEWLINE)
-    header: dict[str, Any] = json.loads(first)
-    begin = datetime.fromisoformat(header["begin"])
-    if path.suffix == UTTERANCE:
-        samples, end = _decoded(rest), datetime.fromisoformat(header["end"])
-    else:
-        samples = np.frombuffer(rest[: len(rest) // 2 * 2], np.int16)
-        end = begin + timedelta(seconds=len(samples) / RATE)
-    return Kept(path, info_of(header), header["identity"], begin, end, samples)
-
-
-def _audio(folder: Path) -> list[Path]:
-    return [path for path in folder.glob("*") if path.suffix in (UTTERANCE, SPEAKING)]
-
-
-def _owner(path: Path) -> str:
-    """session.owner of session.owner.number.suffix; an owner's name may have dots."""
-    return path.name.rsplit(".", 2)[0]
-
-
-def _flac(samples: Samples) -> bytes:
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format="flac") as container:
-        stream = container.add_stream("flac", rate=RATE, layout="mono")
-        frame = av.AudioFrame.from_ndarray(samples[None, :], format="s16", layout="mono")
-        frame.sample_rate = RATE
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return buffer.getvalue()
-
-
-def _decoded(flac: bytes) -> Samples:
-    try:
-        with av.open(io.BytesIO(flac), "r") as container:
-            blocks = [frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)]
-    except av.error.FFmpegError:
-        raise ValueError("not an utterance") from None
-    return np.concatenate(blocks).astype(np.int16)
+def _write(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]

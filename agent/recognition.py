@@ -42,6 +42,8 @@ _UNKNOWN_TO_LIVEKIT = {
     "turkmen": "tk",
     "yiddish": "yi",
 }  # Hawaiian has no such code
+# A wrong key (401, 403) or model (404) is no fault of the audio: somebody will mend it.
+_ABOUT_THE_AUDIO = (400, 413, 415, 422)
 _ONCE = APIConnectOptions(max_retry=0, timeout=10.0)
 
 
@@ -88,7 +90,8 @@ class Recogniser:
         except APIError as error:
             log.error("transcription_failed", **what_failed(error))
             status = getattr(error, "status_code", None)
-            raise TranscriptionUnavailable(f"refused ({status})" if status else "no answer") from None
+            reason = f"refused ({status})" if status else "no answer"
+            raise TranscriptionUnavailable(reason, refused=status in _ABOUT_THE_AUDIO) from None
         heard = event.alternatives[0]
         return Words(heard.text.strip(), iso_639_1(str(heard.language)))
 

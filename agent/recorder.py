@@ -57,14 +57,15 @@ class Recorder:
         self.session = Session(info)
         self.superseded = asyncio.Event()  # another recorder holds this room: leave it alone
         self.began_at = now()  # since when we see what happens in the room
-        self._owner = f"{worker_name()}+{os.getpid()}-{uuid4().hex[:8]}"
+        self.owner = f"{worker_name()}+{os.getpid()}-{uuid4().hex[:8]}"
         self._pool = pool
-        self._backlog = Backlog(Spool(spool_dir, info, self._owner))
+        self._backlog = Backlog(Spool(spool_dir, info, self.owner))
         self._lease: Lease | None = None
         self._waiting_since: float | None = None
         self._next_seq = 0
         self._version = 0
         self._saved_version = 0
+        self._secured_version = 0  # up to here everything is in the journal, or in the spool
         self._row_is_final = False  # the session's row tells of an end
         self._knows_predecessor = False
         self._predecessor_until: datetime | None = None
@@ -128,7 +129,7 @@ class Recorder:
                     if self._saved_version < version:
                         await self._write()
         except Exception as error:
-            log.error("session_not_saved", **what_failed(error), spooled=await self._backlog.secure())
+            log.error("session_not_saved", **what_failed(error), spooled=await self._secure())
             raise SessionNotSaved from None
 
     async def saved(self) -> None:
@@ -136,6 +137,12 @@ class Recorder:
         version = self._version
         async with self._saved:
             await self._saved.wait_for(lambda: self._saved_version >= version)
+
+    async def secured(self) -> None:
+        """Wait until everything recorded so far is in the database or on disk."""
+        version = self._version
+        async with self._saved:
+            await self._saved.wait_for(lambda: self._secured_version >= version)
 
     async def close(self) -> None:
         """Save for the last time and let go of the session."""
@@ -176,12 +183,21 @@ class Recorder:
             if not self._away:
                 log.warning("database_away" if passing else "write_rejected", **what_failed(error))
             self._away = True
-            await self._backlog.secure()
+            await self._secure()
             return AWAY_SECONDS if passing else REJECTED_SECONDS
         if self._away:
             log.info("database_back")
         self._away = False
         return None
+
+    async def _secure(self) -> bool:
+        """Bring what is not in the database to the disk; whether that worked."""
+        version = self._version
+        if on_disk := await self._backlog.secure():
+            async with self._saved:
+                self._secured_version = max(self._secured_version, version)
+                self._saved.notify_all()
+        return on_disk
 
     async def _write(self) -> None:
         """One attempt: everything unwritten into the journal, and the session itself when it has ended."""
@@ -201,12 +217,13 @@ class Recorder:
             log.info("session_saved", events=version)
         async with self._saved:
             self._saved_version = version if ended else 0
+            self._secured_version = max(self._secured_version, version)
             self._row_is_final = ended
             self._saved.notify_all()
 
     async def _claim(self, start_time: datetime) -> Lease:
         """Take the session over, with whatever an earlier recorder has journaled of it."""
-        claimed = await claim(self._pool, self.session.info, start_time, self._owner)
+        claimed = await claim(self._pool, self.session.info, start_time, self.owner)
         if isinstance(claimed, Holder):
             self._consider_leaving(claimed)
             raise LeaseLost

@@ -14,12 +14,15 @@ from agent.announcements import (
     SESSION_SAVED,
     announce,
 )
+from agent.audio_files import audio_folder
 from agent.handlers import listen
+from agent.kept_audio import KeptAudio
 from agent.messages import Messages
 from agent.microphones import Microphones
 from agent.presence import Presence
 from agent.published import published
 from agent.quality import Quality
+from agent.recognising import Recognising
 from agent.recognition import Recogniser
 from agent.recorder import Recorder, now
 from agent.session.errors import SessionNotSaved
@@ -55,14 +58,18 @@ class RoomRecording:
         self._text_streams = TextStreams(ctx.room, self._messages)
         self._quality = Quality(ctx.room, recorder, settings)
         self._microphones = Microphones(ctx.room, recorder)
+        kept = kept_audio(recorder, settings)
+        self._recognising = Recognising(
+            recorder, recogniser, kept, concurrency=settings.recorder_transcription_concurrency
+        )
         self._transcription = Transcription(
             ctx.room,
             recorder,
             self._messages,
             self._microphones,
-            recogniser,
+            self._recognising,
+            kept,
             delay_of=self._quality.delay_of,
-            concurrency=settings.recorder_transcription_concurrency,
         )
 
     async def begin(self) -> bool:
@@ -94,6 +101,7 @@ class RoomRecording:
             with suppress(asyncio.CancelledError):
                 await task
         await self._recorder.close()
+        await self._recognising.close()
 
     async def _note_where_we_are(self) -> None:
         """A restarted server has a new room for us; whoever it sends there finds us by its sid."""
@@ -125,3 +133,9 @@ class RoomRecording:
     async def _leave_when_superseded(self) -> None:
         await self._recorder.superseded.wait()
         self._ctx.shutdown("another recorder holds this session")
+
+
+def kept_audio(recorder: Recorder, settings: Settings) -> KeptAudio:
+    """Where this recorder's speech waits for its words."""
+    folder, limit = audio_folder(settings.recorder_spool_dir), settings.recorder_audio_mb * 1_000_000
+    return KeptAudio(folder, recorder.session.info, recorder.owner, limit=limit)

@@ -62,6 +62,11 @@ class Settings(BaseSettings):
     recorder_spool_dir: Path = Field(
         Path(".recorder/spool"), description="Where events wait on disk while the database is away"
     )
+    recorder_audio_mb: int = Field(
+        1024,
+        ge=0,
+        description="MB of speech that may wait for its words in RECORDER_SPOOL_DIR/audio; 0 = none",
+    )
     recorder_data_dir: Path = Field(
         Path(".recorder"), description="Where `dev` keeps its local database and models"
     )

@@ -1,29 +1,31 @@
 """Audio -> voice activity -> utterance -> Whisper -> words with times.
 
-Each audio track is listened to on its own; utterances are recognised side by side. What cannot be recognised
-becomes a noted gap.
+Each audio track is listened to on its own; utterances are recognised side by side (`agent.recognising`).
 """
 
 import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import structlog
 from livekit import rtc
 
 from agent.ear import Ear
 from agent.handlers import listen
+from agent.kept_audio import KeptAudio
 from agent.messages import Messages
 from agent.microphones import Microphones
 from agent.presence import is_recorded, published_already
-from agent.recognition import Recogniser
+from agent.recognising import Recognising
 from agent.recorder import TAKEN_OVER, Recorder, now
-from agent.session.coverage import TRANSCRIPTION_UNAVAILABLE
-from agent.session.errors import TranscriptionUnavailable, what_failed
+from agent.session.errors import what_failed
 from agent.session.events import GapNoted, Played, UtteranceHeard, milliseconds
 from agent.session.rooms import storable
+from agent.speaking import Speaking
+from agent.spoken import Spoken
 from agent.tasks import Tasks
-from agent.utterances import Samples, Utterance
+from agent.utterances import Utterance
 
 log = structlog.stdlib.get_logger()
 
@@ -39,21 +41,20 @@ class Transcription:
         recorder: Recorder,
         messages: Messages,
         microphones: Microphones,
-        recogniser: Recogniser,
+        recognising: Recognising,
+        kept: KeptAudio,
         *,
         delay_of: Callable[[str], timedelta],
-        concurrency: int,
     ) -> None:
         self._room = room
         self._recorder = recorder
         self._messages = messages
         self._microphones = microphones
-        self._recogniser = recogniser
+        self._recognising = recognising
+        self._kept = kept
         self._delay_of = delay_of  # how late a track is heard, by track sid
-        self._slots = asyncio.Semaphore(concurrency)
         self._ears: dict[str, Ear] = {}  # by track_sid
         self._listening = Tasks()
-        self._recognising = Tasks()
         self._closing = False
         listen(room, "track_published", self._subscribe)
         listen(room, "reconnected", self.subscribe_to_those_already_here)
@@ -76,7 +77,7 @@ class Transcription:
         self._closing = True
         await asyncio.gather(*(ear.close() for ear in self._ears.values()))
         await self._listening.finished()
-        await self._recognising.close(grace)
+        await self._recognising.finish(grace)
 
     def _subscribe(self, publication: rtc.RemoteTrackPublication, who: rtc.RemoteParticipant) -> None:
         if publication.kind == rtc.TrackKind.KIND_AUDIO and is_recorded(who):
@@ -108,8 +109,12 @@ class Transcription:
     ) -> datetime | None:
         """Listen to the end of a track; since when nothing was heard if that failed before."""
         began = now()
+        played = _played_by(publication)
+        speaking = Speaking(
+            self._kept, identity, played, wanted=lambda: not self._sends_own_words(identity, played)
+        )
         ear = self._ears[track.sid] = Ear(
-            track, lambda utterance: self._heard(ear, publication, identity, utterance)
+            track, speaking, lambda utterance, path: self._heard(ear, publication, identity, utterance, path)
         )
         try:
             await ear.listen(lambda: self._note_what_came_before(identity, publication.sid, ear))
@@ -121,41 +126,26 @@ class Transcription:
         return None
 
     def _heard(
-        self, ear: Ear, publication: rtc.RemoteTrackPublication, identity: str, utterance: Utterance
+        self,
+        ear: Ear,
+        publication: rtc.RemoteTrackPublication,
+        identity: str,
+        utterance: Utterance,
+        path: Path | None,
     ) -> None:
         played, delay = _played_by(publication), self._delay_of(publication.sid)
         begin, end = (milliseconds(ear.time_of(x) - delay) for x in (utterance.begin, utterance.end))
-        if played is None and identity in self._messages.own_words:
+        if self._sends_own_words(identity, played):
             self._recorder.record(
                 UtteranceHeard(at=begin, end=end, identity=identity, text="", source="data")
             )
+            if path is not None:
+                self._kept.drop(path)
         else:
-            self._recognising.start(self._recognise(identity, begin, end, utterance.samples, played))
+            self._recognising.start(Spoken(identity, begin, end, played), utterance.samples, path)
 
-    async def _recognise(
-        self, identity: str, begin: datetime, end: datetime, samples: Samples, played: Played
-    ) -> None:
-        try:
-            async with self._slots:
-                words = await self._recogniser.words(samples)
-        except TranscriptionUnavailable:
-            self._gap(identity, begin, end, TRANSCRIPTION_UNAVAILABLE)
-        except asyncio.CancelledError:
-            self._gap(identity, begin, end, TRANSCRIPTION_UNAVAILABLE)
-            raise
-        else:
-            log.info("utterance_recognised", identity=identity, seconds=(end - begin).total_seconds())
-            self._recorder.record(
-                UtteranceHeard(
-                    at=begin,
-                    end=end,
-                    identity=identity,
-                    text=storable(words.text),
-                    source="whisper",
-                    language=words.language if words.text else None,
-                    track=played,
-                )
-            )
+    def _sends_own_words(self, identity: str, played: Played) -> bool:
+        return played is None and identity in self._messages.own_words
 
     def _note_what_came_before(self, identity: str, track_sid: str, ear: Ear) -> None:
         """From the moment a microphone is on until our first sample of it, nobody listened."""

@@ -6,6 +6,7 @@ a cut: what follows a cut begins with the next sample.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil
 
@@ -77,6 +78,11 @@ class Cutter:
             self._begin = max(self._position - self._onset, self._first)
             self._last = self._position
         return None
+
+    @property
+    def under_way(self) -> tuple[int, Sequence[Samples]] | None:
+        """While someone speaks: the number of the first sample, and all windows from there on."""
+        return (self._first * WINDOW, self._speech) if self._speech else None
 
     def flush(self) -> Utterance | None:
         """The utterance under way as far as it goes: the stream ends, or somebody waits for its words."""

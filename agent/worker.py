@@ -15,6 +15,7 @@ from time import time
 import structlog
 from livekit.agents import AgentServer, JobContext, JobProcess, JobRequest, WorkerPermissions
 
+from agent.late_words import keep_transcribing_late
 from agent.logs import configure_process
 from agent.recognition import Recogniser
 from agent.reconciler import Reconciler
@@ -99,6 +100,7 @@ async def running(settings: Settings, *, health_host: str = "") -> AsyncIterator
         running_server = asyncio.create_task(server.run(devmode=False))
         housekeeping = [
             asyncio.create_task(keep_replaying(pool, settings.recorder_spool_dir)),
+            asyncio.create_task(keep_transcribing_late(settings, pool, worker)),
             asyncio.create_task(_keep_purging(pool)),
         ]
         reconciler = Reconciler(server, pool, settings, worker, accepted)

@@ -257,3 +257,20 @@ def test_whatever_is_said_is_in_one_utterance_and_in_no_two(seed: int) -> None:
     heard = {n for first, last in audio for n in range(first, last)}
     for begin, end in runs(stream.probabilities):
         assert heard.issuperset(range(begin, end)), (begin, end)
+
+
+def test_what_is_being_said_can_be_looked_at_from_its_first_sample_on() -> None:
+    stream = Stream().hear(30, SILENCE)
+    assert stream.cutter.under_way is None
+    first, said = stream.hear(40, SPEECH).cutter.under_way or (0, [])
+    assert first == (30 - LEAD) * WINDOW
+    assert np.array_equal(np.concatenate(said), np.concatenate(stream.windows[30 - LEAD :]))
+    assert stream.hear(PAUSE, SILENCE).cutter.under_way is None
+
+
+def test_what_follows_a_cut_is_under_way_from_the_cut_on() -> None:
+    stream = Stream().hear(LONGEST, SPEECH)
+    (utterance,) = stream.utterances
+    first, said = stream.cutter.under_way or (0, [])
+    assert first == len(utterance.samples)
+    assert np.array_equal(np.concatenate(said), np.concatenate(stream.windows[in_windows(first) :]))

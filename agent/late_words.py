@@ -1,0 +1,132 @@
+"""Speech whose recorder is gone gets its words from the worker, however late Whisper is back."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import time
+from uuid import UUID, uuid4
+
+import structlog
+
+from agent.audio_files import (
+    REJECTED,
+    SPEAKING,
+    UTTERANCE,
+    abandoned_audio,
+    audio_folder,
+    read_audio,
+    reject,
+    without_words,
+)
+from agent.recognition import Recogniser
+from agent.session.errors import TranscriptionUnavailable, what_failed
+from agent.session.events import Event, UtteranceHeard
+from agent.settings import Settings
+from agent.spoken import Spoken
+from agent.spool import Spool
+from db import sessions
+from db.pool import Pool, is_transient
+
+log = structlog.stdlib.get_logger()
+
+INTERVAL_SECONDS = 3.0
+AWAY_SECONDS = 15.0  # between attempts while Whisper is away
+PATIENCE_SECONDS = 30.0  # so long a successor of the recorder comes first
+KEPT_SECONDS = 86_400.0  # then nobody's speech is on disk any more
+PERSISTENCE_SECONDS = 2.0  # the next round is the next attempt
+
+
+async def keep_transcribing_late(settings: Settings, pool: Pool, worker: str) -> None:
+    """Transcribe what no living recorder holds, now and every few seconds; until cancelled."""
+    recogniser = Recogniser(settings, persistence=PERSISTENCE_SECONDS)
+    late = LateWords(settings.recorder_spool_dir, pool, worker, recogniser)
+    try:
+        while True:
+            pause = INTERVAL_SECONDS
+            try:
+                if not await late.round():
+                    pause = AWAY_SECONDS
+            except Exception as error:
+                if not is_transient(error):
+                    log.warning("late_words_failed", **what_failed(error))
+            await asyncio.sleep(pause)
+    finally:
+        await recogniser.aclose()
+
+
+class LateWords:
+    """The words go to the spool, and with it into the session's record."""
+
+    def __init__(self, spool_dir: Path, pool: Pool, worker: str, recogniser: Recogniser) -> None:
+        self._recogniser = recogniser
+        self._spool_dir = spool_dir
+        self._folder = audio_folder(spool_dir)
+        self._pool = pool
+        self._worker = worker
+
+    async def round(self) -> bool:
+        """Every session whose turn it is; False, and ended early, when Whisper is away."""
+        for path in self._folder.glob(f"*{REJECTED}"):
+            if _age(path) > KEPT_SECONDS:
+                path.unlink(missing_ok=True)
+        for session_id in sorted({_session(p) for p in _audio(self._folder) if _age(p) > PATIENCE_SECONDS}):
+            have = await self._have(session_id)
+            if have is not None and not await self._transcribe(session_id, have):
+                return False
+        return True
+
+    async def _have(self, session_id: UUID) -> list[Spoken] | None:
+        """The speech that has its words; None while a recorder or a spool file may still add to it."""
+        if any(self._spool_dir.glob(f"{session_id}.*.jsonl")):
+            return None
+        record = await sessions.load_record(self._pool, session_id)
+        held_until: datetime | None = record["lease_expires_at"] if record else None
+        if held_until and held_until + timedelta(seconds=PATIENCE_SECONDS) > datetime.now(UTC):
+            return None
+        history = await sessions.load_history(self._pool, session_id)
+        events = [*history.journaled, *history.restored]
+        return [Spoken.of(event) for event in events if isinstance(event, UtteranceHeard)]
+
+    async def _transcribe(self, session_id: UUID, have: list[Spoken]) -> bool:
+        """One session's utterances; False when Whisper is away."""
+        with abandoned_audio(self._folder, session_id) as paths:
+            for path, spoken in without_words(paths, have):
+                try:
+                    event: Event = spoken.heard(await self._recogniser.words(read_audio(path).samples))
+                except TranscriptionUnavailable as error:
+                    if not error.refused and _age(path) <= KEPT_SECONDS:
+                        return False
+                    event = spoken.unheard()
+                self._settle(path, event)
+        return True
+
+    def _settle(self, path: Path, event: Event) -> None:
+        """One spool file each: it is in the record within seconds, and nothing is locked for long."""
+        info = read_audio(path).info
+        spool = Spool(self._spool_dir, info, f"{self._worker}+late-{uuid4().hex[:8]}")
+        spool.append([event])
+        spool.close()
+        if isinstance(event, UtteranceHeard):
+            log.info("transcribed_late", session_id=str(info.session_id), identity=event.identity)
+        elif _age(path) <= KEPT_SECONDS:
+            reject(path, "refused")
+        else:
+            log.error("audio_given_up", session_id=str(info.session_id))
+        path.unlink(missing_ok=True)
+
+
+def _audio(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.glob("*") if path.suffix in (UTTERANCE, SPEAKING))
+
+
+def _session(path: Path) -> UUID:
+    return UUID(path.name.partition(".")[0])
+
+
+def _age(path: Path) -> float:
+    """Seconds since it was written."""
+    try:
+        return time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0  # gone meanwhile

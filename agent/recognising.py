@@ -1,0 +1,116 @@
+"""Utterances on their way to words: kept on disk, recognised, recorded, forgotten.
+
+Each is recognised on its own, side by side with others. What cannot be recognised becomes a noted gap; its
+file stays for the worker, unless the service has refused it.
+"""
+
+import asyncio
+from pathlib import Path
+
+import structlog
+
+from agent.audio_files import read_audio, without_words
+from agent.kept_audio import KeptAudio
+from agent.recognition import Recogniser
+from agent.recorder import Recorder
+from agent.session.errors import TranscriptionUnavailable
+from agent.spoken import Spoken
+from agent.tasks import Tasks
+from agent.utterances import Samples
+
+log = structlog.stdlib.get_logger()
+
+FORGET_SECONDS = 1.0  # after the recorder has closed, when everything is written that will be
+
+
+class Recognising:
+    """One room's utterances, and those that a dead recorder of the same session left on this machine."""
+
+    def __init__(
+        self, recorder: Recorder, recogniser: Recogniser, kept: KeptAudio, *, concurrency: int
+    ) -> None:
+        self._recorder = recorder
+        self._recogniser = recogniser
+        self._kept = kept
+        self._slots = asyncio.Semaphore(concurrency)
+        self._under_way = Tasks()
+        self._forgetting = Tasks()
+        self._closing = False
+        recorder.when_claimed(lambda _predecessor_until: self._adopt_soon())
+
+    def start(self, spoken: Spoken, samples: Samples, path: Path | None) -> None:
+        """Recognise this; `path`: where it was written while it was being spoken."""
+        self._under_way.start(self._recognise(spoken, samples, path))
+
+    async def those_of_now(self, within: float) -> None:
+        """Wait, so many seconds at most, until everything up to now is recognised or given up."""
+        await self._under_way.those_of_now(within)
+
+    async def finish(self, grace: float) -> None:
+        """Wait up to `grace` seconds for the last words."""
+        self._closing = True
+        await self._under_way.close(grace)
+
+    async def close(self) -> None:
+        """The recorder has closed: delete what has its words, leave the rest to the worker."""
+        await self._forgetting.close(FORGET_SECONDS)
+        self._kept.close()
+
+    async def _recognise(self, spoken: Spoken, samples: Samples | None, path: Path | None) -> None:
+        try:
+            if samples is not None:
+                path, samples = await self._keep(spoken, samples, path)
+            async with self._slots:
+                words = await self._recogniser.words(await self._read(path) if samples is None else samples)
+        except TranscriptionUnavailable as error:
+            self._recorder.record(spoken.unheard())
+            if error.refused:
+                self._forget(path)
+        except asyncio.CancelledError:
+            self._recorder.record(spoken.unheard())
+            raise
+        else:
+            seconds = (spoken.end - spoken.begin).total_seconds()
+            log.info("utterance_recognised", identity=spoken.identity, seconds=seconds)
+            self._recorder.record(spoken.heard(words))
+            self._forget(path)
+
+    async def _keep(
+        self, spoken: Spoken, samples: Samples, path: Path | None
+    ) -> tuple[Path | None, Samples | None]:
+        """On disk it need not wait in memory: that stays bounded however long Whisper is away."""
+        kept = await asyncio.to_thread(self._kept.keep, spoken, samples)
+        if kept is None:
+            return path, samples
+        if path is not None:
+            self._kept.drop(path)
+        return kept, None
+
+    async def _read(self, path: Path | None) -> Samples:
+        assert path is not None, "neither in memory nor on disk"
+        try:
+            return (await asyncio.to_thread(read_audio, path)).samples
+        except (OSError, ValueError) as error:
+            log.error("audio_not_read", error=type(error).__name__)
+            raise TranscriptionUnavailable("not on disk any more") from None
+
+    def _forget(self, path: Path | None) -> None:
+        if path is not None:
+            self._forgetting.start(self._forget_when_secured(path))
+
+    async def _forget_when_secured(self, path: Path) -> None:
+        await self._recorder.secured()
+        self._kept.drop(path)
+
+    def _adopt_soon(self) -> None:
+        if not self._closing:
+            self._under_way.start(self._adopt())
+
+    async def _adopt(self) -> None:
+        """Recognise what a recorder before us left, as if we had heard it."""
+        have = [Spoken.of(utterance) for utterance in self._recorder.session.utterances]
+        left = await asyncio.to_thread(lambda: list(without_words(self._kept.adopt(), have)))
+        for path, spoken in left:
+            self._under_way.start(self._recognise(spoken, None, path))
+        if left:
+            log.info("audio_adopted", utterances=len(left))

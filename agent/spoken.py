@@ -1,0 +1,53 @@
+"""Who spoke, from when to when: what is known of an utterance before its words are."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from agent.recognition import Words
+from agent.session.coverage import TRANSCRIPTION_UNAVAILABLE
+from agent.session.events import GapNoted, Played, UtteranceHeard
+from agent.session.rooms import storable
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """Speech of one participant, or (`track`) what their screen share played."""
+
+    identity: str
+    begin: datetime
+    end: datetime
+    track: Played = None
+
+    @classmethod
+    def of(cls, event: UtteranceHeard) -> "Spoken":
+        """The speech that these words are of."""
+        return cls(event.identity, event.at, event.end, event.track)
+
+    def heard(self, words: Words) -> UtteranceHeard:
+        """These were the words."""
+        return UtteranceHeard(
+            at=self.begin,
+            end=self.end,
+            identity=self.identity,
+            text=storable(words.text),
+            source="whisper",
+            language=words.language if words.text else None,
+            track=self.track,
+        )
+
+    def unheard(self) -> GapNoted:
+        """Its words could not be had."""
+        return GapNoted(
+            at=self.begin,
+            until=self.end,
+            what="transcript",
+            reason=TRANSCRIPTION_UNAVAILABLE,
+            identity=self.identity,
+        )
+
+    def same_as(self, other: "Spoken") -> bool:
+        """The same speech, cut elsewhere: half of the shorter one lies in the other."""
+        if (self.identity, self.track) != (other.identity, other.track):
+            return False
+        common = min(self.end, other.end) - max(self.begin, other.begin)
+        return common > timedelta(0) and 2 * common >= min(self.end - self.begin, other.end - other.begin)
