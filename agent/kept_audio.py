@@ -74,6 +74,8 @@ class KeptAudio:
 
     def begin(self, spoken: Spoken, samples: Samples) -> Path | None:
         """Someone began to speak, with these samples; the file, if there is one."""
+        if not self._limit:
+            return None
         with self._or_without:
             path = self._new_path(SPEAKING)
             head = head_of(self._header, spoken)
@@ -108,6 +110,8 @@ class KeptAudio:
 
     def keep(self, spoken: Spoken, samples: Samples) -> Path | None:
         """Write an utterance through to the disk; its file, if there is one."""
+        if not self._limit:
+            return None
         with self._or_without:
             path = self._new_path(UTTERANCE)
             unfinished = path.with_suffix(UNFINISHED)

@@ -36,7 +36,14 @@ class SessionNotSaved(RecorderError):
 
 
 class TranscriptionUnavailable(RecorderError):
-    """The transcription service gave no answer for this utterance."""
+    """The transcription service gave no answer for this utterance.
+
+    `refused`: it did, and will not take it however often it is asked.
+    """
+
+    def __init__(self, reason: str, *, refused: bool = False) -> None:
+        self.refused = refused
+        super().__init__(reason)
 
 
 class MessageRefused(RecorderError):

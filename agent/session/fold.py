@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from agent.session.connection import QualityState, states_of
-from agent.session.coverage import Known, coverage
+from agent.session.coverage import TRANSCRIPTION_UNAVAILABLE, Known, coverage
 from agent.session.events import (
     ConnectionQualityChanged,
     Event,
@@ -166,14 +166,23 @@ class Session:
         }
         return figures
 
+    @property
+    def utterances(self) -> list[UtteranceHeard]:
+        """All speech whose words are known."""
+        return list(self._utterances)
+
     def gaps(self) -> list[dict[str, Any]]:
-        """What was missed, when and why."""
+        """What was missed, when and why; not the utterances whose words came after all."""
+        come = {(u.identity, u.at, u.end) for u in self._utterances}
+        missed = [
+            g
+            for g in self._all_gaps()
+            if g.reason != TRANSCRIPTION_UNAVAILABLE or (g.identity, g.at, g.until) not in come
+        ]
         return [
             {"what": g.what, "from": iso(g.at), "until": iso(g.until), "reason": g.reason}
             | ({"identity": g.identity} if g.identity else {})
-            for g in sorted(
-                self._all_gaps(), key=lambda g: (g.at, g.what, g.identity or "", g.until, g.reason)
-            )
+            for g in sorted(missed, key=lambda g: (g.at, g.what, g.identity or "", g.until, g.reason))
         ]
 
     def coverage(self) -> dict[str, Any]:

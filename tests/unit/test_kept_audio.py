@@ -156,12 +156,19 @@ def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
 
 
 def test_a_full_folder_takes_no_more_and_says_so_once(folder: Path) -> None:
-    kept = recorder_in(folder, limit=0)
+    kept = recorder_in(folder, owner="another+1", limit=1000)
+    there(recorder_in(folder).keep(SAID, SPEECH))
     with capture_logs() as logs:
         assert kept.begin(SAID, SPEECH) is None
         assert kept.keep(SAID, SPEECH) is None
     (line,) = logs
     assert (line["event"], line["errno"]) == ("audio_not_kept", errno.EDQUOT)
+
+
+def test_who_wants_nothing_on_disk_gets_nothing(folder: Path) -> None:
+    kept = recorder_in(folder, limit=0)
+    assert (kept.begin(SAID, SPEECH), kept.keep(SAID, SPEECH), kept.adopt()) == (None, None, [])
+    assert not folder.exists()
 
 
 def test_a_disk_that_fails_is_logged_once_and_costs_nothing_else(tmp_path: Path) -> None:
