@@ -99,20 +99,20 @@ def abandoned_audio(folder: Path, session_id: UUID) -> Iterator[list[Path]]:
             os.close(descriptor)
 
 
-def without_words(paths: Iterable[Path], have: Iterable[Spoken]) -> Iterator[tuple[Path, Spoken]]:
+def without_words(paths: Iterable[Path], have: Iterable[Spoken]) -> Iterator[tuple[Path, Kept]]:
     """Those that are not among what we have; the others go, as do those that are there twice."""
     known = list(have)
     for path in paths:
         try:
-            spoken = read_audio(path).spoken
+            kept = read_audio(path)
         except ValueError:
             reject(path, "unreadable")
             continue
-        if any(spoken.same_as(other) for other in known):
+        if any(kept.spoken.same_as(other) for other in known):
             path.unlink(missing_ok=True)
         else:
-            known.append(spoken)
-            yield path, spoken
+            known.append(kept.spoken)
+            yield path, kept
 
 
 def reject(path: Path, reason: str) -> None:

@@ -15,13 +15,13 @@ from agent.audio_files import (
     UTTERANCE,
     abandoned_audio,
     audio_folder,
-    read_audio,
     reject,
     without_words,
 )
 from agent.recognition import Recogniser
 from agent.session.errors import TranscriptionUnavailable, what_failed
 from agent.session.events import Event, UtteranceHeard
+from agent.session.rooms import SessionInfo
 from agent.settings import Settings
 from agent.spoken import Spoken
 from agent.spool import Spool
@@ -66,15 +66,20 @@ class LateWords:
         self._worker = worker
 
     async def round(self) -> bool:
-        """Every session whose turn it is; False, and ended early, when Whisper is away."""
+        """Every session whose turn it is; False when Whisper is away."""
         for path in self._folder.glob(f"*{REJECTED}"):
             if _age(path) > KEPT_SECONDS:
                 path.unlink(missing_ok=True)
+        whisper_there = True
         for session_id in sorted({_session(p) for p in _audio(self._folder) if _age(p) > PATIENCE_SECONDS}):
             have = await self._have(session_id)
-            if have is not None and not await self._transcribe(session_id, have):
-                return False
-        return True
+            if have is not None:
+                with abandoned_audio(self._folder, session_id) as paths:
+                    old = [path for path in paths if _age(path) > KEPT_SECONDS]
+                    self._give_up(old, have)
+                    if whisper_there:
+                        whisper_there = await self._transcribe([p for p in paths if p not in old], have)
+        return whisper_there
 
     async def _have(self, session_id: UUID) -> list[Spoken] | None:
         """The speech that has its words; None while a recorder or a spool file may still add to it."""
@@ -88,32 +93,34 @@ class LateWords:
         events = [*history.journaled, *history.restored]
         return [Spoken.of(event) for event in events if isinstance(event, UtteranceHeard)]
 
-    async def _transcribe(self, session_id: UUID, have: list[Spoken]) -> bool:
+    async def _transcribe(self, paths: list[Path], have: list[Spoken]) -> bool:
         """One session's utterances; False when Whisper is away."""
-        with abandoned_audio(self._folder, session_id) as paths:
-            for path, spoken in without_words(paths, have):
-                try:
-                    event: Event = spoken.heard(await self._recogniser.words(read_audio(path).samples))
-                except TranscriptionUnavailable as error:
-                    if not error.refused and _age(path) <= KEPT_SECONDS:
-                        return False
-                    event = spoken.unheard()
-                self._settle(path, event)
+        for path, kept in without_words(paths, have):
+            try:
+                words = await self._recogniser.words(kept.samples)
+            except TranscriptionUnavailable as error:
+                if not error.refused:
+                    return False
+                self._spool(kept.info, kept.spoken.unheard())
+                reject(path, "refused")
+            else:
+                self._spool(kept.info, kept.spoken.heard(words))
+                path.unlink(missing_ok=True)
+                session_id = str(kept.info.session_id)
+                log.info("transcribed_late", session_id=session_id, identity=kept.spoken.identity)
         return True
 
-    def _settle(self, path: Path, event: Event) -> None:
-        """One spool file each: it is in the record within seconds, and nothing is locked for long."""
-        info = read_audio(path).info
+    def _give_up(self, paths: list[Path], have: list[Spoken]) -> None:
+        for path, kept in without_words(paths, have):
+            self._spool(kept.info, kept.spoken.unheard())
+            path.unlink(missing_ok=True)
+            log.error("audio_given_up", session_id=str(kept.info.session_id), identity=kept.spoken.identity)
+
+    def _spool(self, info: SessionInfo, event: Event) -> None:
+        """One file each: it is in the record within seconds, and nothing is locked for long."""
         spool = Spool(self._spool_dir, info, f"{self._worker}+late-{uuid4().hex[:8]}")
         spool.append([event])
         spool.close()
-        if isinstance(event, UtteranceHeard):
-            log.info("transcribed_late", session_id=str(info.session_id), identity=event.identity)
-        elif _age(path) <= KEPT_SECONDS:
-            reject(path, "refused")
-        else:
-            log.error("audio_given_up", session_id=str(info.session_id))
-        path.unlink(missing_ok=True)
 
 
 def _audio(folder: Path) -> Iterator[Path]:

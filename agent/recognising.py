@@ -106,10 +106,13 @@ class Recognising:
         if not self._closing:
             self._under_way.start(self._adopt())
 
+    def _left_by_others(self, have: list[Spoken]) -> list[tuple[Path, Spoken]]:
+        return [(path, kept.spoken) for path, kept in without_words(self._kept.adopt(), have)]
+
     async def _adopt(self) -> None:
         """Recognise what a recorder before us left, as if we had heard it."""
         have = [Spoken.of(utterance) for utterance in self._recorder.session.utterances]
-        left = await asyncio.to_thread(lambda: list(without_words(self._kept.adopt(), have)))
+        left = await asyncio.to_thread(self._left_by_others, have)
         for path, spoken in left:
             self._under_way.start(self._recognise(spoken, None, path))
         if left:
