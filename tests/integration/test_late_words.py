@@ -1,49 +1,28 @@
 """Audio that no recorder holds, in a real folder and a real database; Whisper answers as the test says."""
 
-import asyncio
 import os
 from pathlib import Path
 from time import time
 from uuid import uuid4
 
-import numpy as np
 import pytest
 
 from agent.audio_files import audio_folder
 from agent.kept_audio import KeptAudio
 from agent.late_words import KEPT_SECONDS, PATIENCE_SECONDS, LateWords
-from agent.recognition import Recogniser, Words
 from agent.recorder import Recorder
 from agent.replay import replay
 from agent.session.errors import TranscriptionUnavailable
 from agent.session.events import Event, GapNoted
 from agent.session.rooms import SessionInfo
-from agent.settings import Settings
 from agent.spoken import Spoken
-from agent.utterances import RATE, Samples
 from db import sessions
 from db.lease import Lease, claim, leased, release
 from db.pool import Pool
+from tests.integration.whisper_answers import NOISE, Whisper
 from tests.unit.builders import at, ended, heard, joined
 
 SAID = Spoken("student", at(10), at(11))
-NOISE: Samples = np.random.default_rng(1).integers(-9000, 9000, RATE).astype(np.int16)
-
-
-class Whisper(Recogniser):
-    """Answers at once: with words, or as one that is away or refuses."""
-
-    def __init__(self, problem: TranscriptionUnavailable | None = None) -> None:
-        super().__init__(Settings(_env_file=None))
-        self.problem = problem
-        self.asked = 0
-
-    async def words(self, samples: Samples) -> Words:
-        assert np.array_equal(samples, NOISE)
-        self.asked += 1
-        if self.problem:
-            raise self.problem
-        return Words("Said before.", "en")
 
 
 class Left:
@@ -160,22 +139,3 @@ async def test_words_that_come_after_all_close_their_gap(left: Left) -> None:
     assert record is not None
     assert record["gaps"] == []
     assert record["coverage"]["participants"]["student"]["missed"] == {}
-
-
-async def test_recorded_is_secured_once_it_is_in_the_journal_or_on_disk(pool: Pool, tmp_path: Path) -> None:
-    info = SessionInfo(uuid4(), "coaching-x", "RM_x")
-    recorder = Recorder(info, pool, tmp_path)
-    recorder.record(joined(0))
-    waiting = asyncio.create_task(recorder.secured())
-    await asyncio.sleep(0)
-    assert not waiting.done()
-    keeping = asyncio.create_task(recorder.keep())
-    async with asyncio.timeout(10):
-        await waiting
-    await pool.execute("drop table session_events")
-    recorder.record(heard(1, "Nowhere to go but the disk."))
-    async with asyncio.timeout(10):
-        await recorder.secured()
-    assert len(list(tmp_path.glob("*.jsonl"))) == 1
-    keeping.cancel()
-    await asyncio.gather(keeping, return_exceptions=True)
