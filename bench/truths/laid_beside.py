@@ -23,8 +23,15 @@ def readings_of(record: Mapping[str, Any], source: str) -> list[Reading]:
 
 def rows_of(case: str, record: Mapping[str, Any], sent: Sent) -> list[Row]:
     """Every reading of cameras beside the publisher's counters, and the session's averages."""
-    pairs = [(sent.of(reading), reading) for reading in readings_of(record, "camera")]
+    readings = without_last(readings_of(record, "camera"))
+    pairs = [(sent.of(reading), reading) for reading in readings]
     return [bitrate_row(case, pairs), fps_row(case, pairs), average_row(case, record, sent.average)]
+
+
+def without_last(readings: Sequence[Reading]) -> list[Reading]:
+    """All but each track's last: its packets arrive after the publisher left, with whom its counters end."""
+    last = {reading["track_sid"]: reading["read_at"] for reading in readings}
+    return [reading for reading in readings if reading["read_at"] != last[reading["track_sid"]]]
 
 
 def bitrate_row(case: str, pairs: Sequence[Pair]) -> Row:

@@ -108,7 +108,7 @@ async def in_a_room(
     record = await stack.completed(room)
     heard = [(sent.of(reading), reading) for reading in readings_of(record, "microphone")]
     # LiveKit's server ends a track with 0.2 s of packets of its own: much beside a silence cut short.
-    row = bitrate_row(f"{name}: microphone", heard) if talks else bitrate_row(f"{name}: silence", heard[:-1])
+    row = bitrate_row(f"{name}: {'microphone' if talks else 'silence'}", heard[:-1])
     return [*rows_of(name, record, sent), row]
 
 
