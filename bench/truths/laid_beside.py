@@ -8,9 +8,9 @@ from bench.truths.sent import Sent, Span
 
 PERCENT = 5.0  # how far a bitrate may be from the truth
 FRAMES = 1.0  # how many frames a second
-# A frame, or in silence a packet of so many bytes, may be on its way as a reading begins and as it ends: much
-# of one that is cut short after a second.
-A_PACKET_OF_SILENCE = 30
+# A frame may be on its way as a reading begins and as it ends. A silent microphone (DTX) sends 1 kbit/s, of
+# which a few packets more or less are much: it is within 0.2 kbit/s.
+LEAST_KBPS = 0.2
 
 Reading = Mapping[str, Any]
 Pair = tuple[Span, Reading]
@@ -35,12 +35,14 @@ def without_last(readings: Sequence[Reading]) -> list[Reading]:
 
 
 def bitrate_row(case: str, pairs: Sequence[Pair]) -> Row:
-    """Within 5 % each; one that is cut short, within two frames."""
+    """Within 5 % each, or within two frames, or 0.2 kbit/s."""
     errors = [percent(reading["bitrate_kbps"], span.kbps) for span, reading in pairs]
     off = [
         pair
         for pair, error in zip(pairs, errors, strict=True)
-        if error > PERCENT and _bytes_apart(*pair) > 2 * max(_frame(pair[0]), A_PACKET_OF_SILENCE)
+        if error > PERCENT
+        and _bytes_apart(*pair) > 2 * _frame(pair[0])
+        and abs(pair[1]["bitrate_kbps"] - pair[0].kbps) > LEAST_KBPS
     ]
     return Row(
         f"{case}: bitrate",
