@@ -149,7 +149,8 @@ def _gaps(session: Row) -> Table | Text:
     for gap in session["gaps"]:
         begin, until = (datetime.fromisoformat(gap[key]).astimezone() for key in ("from", "until"))
         whose = gap["what"] + (f" of {gap['identity']}" if gap.get("identity") else "")
-        table.add_row(f"{begin:%H:%M:%S} to {until:%H:%M:%S}", Text(whose), Text(gap["reason"]))
+        lasting = f"{(until - begin).total_seconds():.1f} s"
+        table.add_row(f"{begin:%H:%M:%S} to {until:%H:%M:%S}", lasting, Text(whose), Text(gap["reason"]))
     return table
 
 
