@@ -8,6 +8,7 @@ import numpy as np
 from livekit import api
 from rich.console import Console
 
+from agent.livekit_rooms import livekit_api
 from agent.recognition import Recogniser
 from agent.session.errors import SettingsIncomplete, TranscriptionUnavailable, what_failed
 from agent.settings import Settings
@@ -52,12 +53,7 @@ async def _livekit(settings: Settings) -> str:
     if not settings.livekit_url:
         raise Unwell("LIVEKIT_URL is not set")
     try:
-        async with api.LiveKitAPI(
-            settings.livekit_url,
-            settings.livekit_api_key,
-            settings.livekit_api_secret.get_secret_value(),
-            timeout=aiohttp.ClientTimeout(total=10),
-        ) as livekit:
+        async with livekit_api(settings) as livekit:
             rooms = (await livekit.room.list_rooms(api.ListRoomsRequest())).rooms
     except api.TwirpError as error:
         raise Unwell(f"refused ({error.code}): check LIVEKIT_API_KEY and LIVEKIT_API_SECRET") from None

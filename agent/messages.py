@@ -44,7 +44,6 @@ class Messages:
         self._recorder = recorder
         self._on_session_end = on_session_end
         self._waiting = Tasks()
-        self._waiting_now = 0
         listen(room, "data_received", self._data_received)
         listen(room, "participant_disconnected", self._disconnected)
 
@@ -90,8 +89,7 @@ class Messages:
             payload = parsed(packet.data)
             if sender is not None:
                 handle(sender, payload, received)
-            elif self._waiting_now < _MAX_WAITING:
-                self._waiting_now += 1
+            elif len(self._waiting) < _MAX_WAITING:
                 self._waiting.start(self._when_sender_is_known(topic, handle, payload, received))
             else:
                 raise MessageRefused("sender unknown")
@@ -113,8 +111,6 @@ class Messages:
             handle(sender, payload, received)
         except MessageRefused as refusal:
             refused(topic, sender, refusal)
-        finally:
-            self._waiting_now -= 1
 
     def _disconnected(self, participant: rtc.RemoteParticipant) -> None:
         """A client that returns may be another program; and whose words an agent sent, it sends no more."""

@@ -10,7 +10,6 @@ hung worker again.
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import UTC, datetime
 from time import time
 from uuid import UUID, uuid4
 
@@ -21,6 +20,7 @@ from livekit.protocol.models import Room
 
 from agent.abandoned import complete_abandoned
 from agent.livekit_rooms import admission, coaching_rooms, livekit_api, who_is_in
+from agent.recorder import now
 from agent.session.census import (
     ATTEMPTS,
     FRESH,
@@ -102,12 +102,12 @@ class Reconciler:
         started = await fleet.started(self._pool)
         ours = self._on_our_hands()
         looked_at = await self._occupied(livekit, (r for r in rooms if r.sid not in ours), held)
-        lacking = without_recorder(looked_at, held, started, _now())
+        lacking = without_recorder(looked_at, held, started, now())
         for room in given_up(lacking, started):
             log.error("room_without_recorder", room=room.room_name, room_sid=room.room_sid, attempts=ATTEMPTS)
         for room in lacking[: self._capacity()]:
             await self._record(room, next(r for r in rooms if r.sid == room.room_sid), held)
-        for session in abandoned((room.sid for room in rooms), held.values(), _now(), after=2 * FRESH):
+        for session in abandoned((room.sid for room in rooms), held.values(), now(), after=2 * FRESH):
             await complete_abandoned(self._pool, session.session_id, self._worker)
 
     async def _occupied(
@@ -146,7 +146,3 @@ class Reconciler:
 
     def _capacity(self) -> int:
         return max(self._settings.max_rooms - len(self._server.active_jobs), 0)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -17,6 +17,9 @@ class Tasks:
     def __init__(self) -> None:
         self._under_way: set[asyncio.Task[None]] = set()
 
+    def __len__(self) -> int:
+        return len(self._under_way)
+
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         """Begin; `finished` or `close` awaits the end."""
         task = asyncio.get_running_loop().create_task(work)

@@ -35,7 +35,6 @@ class TextStreams:
         self._reading = Tasks()
         self._farewells = Tasks()
         self._attributing = Tasks()
-        self._waiting_now = 0
         room.register_text_stream_handler(TOPIC, self._opened)
         listen(room, "participant_disconnected", self._left)
 
@@ -85,10 +84,8 @@ class TextStreams:
     async def _attribute(self, segment: Segment) -> None:
         """Whoever publishes nothing can send before they are visible: wait for them."""
         sender = self._messages.senders.known(segment.identity)
-        if sender is None and self._waiting_now < _MAX_WAITING:
-            self._waiting_now += 1
+        if sender is None and len(self._attributing) <= _MAX_WAITING:  # we are one of them
             sender = await self._messages.senders.find(segment.identity)
-            self._waiting_now -= 1
         if sender is None or not is_recorded(sender):
             refused(TOPIC, sender, MessageRefused("sender unknown"))
         else:

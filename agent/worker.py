@@ -45,9 +45,7 @@ PURGE_SECONDS = 3600.0
 _recordings: dict[str, AsyncExitStack] = {}  # by job id: what ends a job's recording
 
 
-def build_server(
-    settings: Settings, *, health_host: str = "", accepted: dict[str, float] | None = None
-) -> AgentServer:
+def build_server(settings: Settings, accepted: dict[str, float], *, health_host: str = "") -> AgentServer:
     """The worker: hidden, data only, dispatched automatically, warm for the next room.
 
     `accepted` is told when a room was accepted (s since 1970, by room sid).
@@ -76,9 +74,7 @@ def build_server(
     )
     server.rtc_session(
         record,
-        on_request=partial(
-            _accept_coaching_rooms, settings.recorder_room_prefix, {} if accepted is None else accepted
-        ),
+        on_request=partial(_accept_coaching_rooms, settings.recorder_room_prefix, accepted),
         on_session_end=finish,
     )
     return server
@@ -91,7 +87,7 @@ async def running(settings: Settings, *, health_host: str = "") -> AsyncIterator
     os.environ.pop(WORKER, None)
     worker = worker_name()  # and whose they are
     accepted: dict[str, float] = {}
-    server = build_server(settings, health_host=health_host, accepted=accepted)
+    server = build_server(settings, accepted, health_host=health_host)
     registered = asyncio.Event()
     server.on("worker_registered", lambda *_: registered.set())
     async with AsyncExitStack() as stack:

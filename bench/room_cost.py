@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from agent.session.errors import RecorderError
 from bench.camera_loop import encode
+from bench.command import help_of, new_app, run, say, table_console
 from bench.figures import Case, Cost, Worker
 from bench.measure import measure
 from bench.report import table, write_json
@@ -30,12 +30,10 @@ VIDEO = {
 }
 RECORDER = Worker("recorder", START, {})
 
-_HELP = (__doc__ or "").replace("\n\n", "\0").replace("\n", " ").replace("\0", "\n\n")
-app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
-console = Console(stderr=True)
+app = new_app()
 
 
-@app.command(help=_HELP)
+@app.command(help=help_of(__doc__))
 def room_cost(
     rooms: Annotated[str, typer.Option(help="Numbers of rooms, each with two talkers")] = "1,4,8",
     seconds: Annotated[float, typer.Option(min=5, help="Length of each measurement")] = 60.0,
@@ -69,11 +67,11 @@ def room_cost(
 def _run(plan: list[tuple[Worker, Case]], costs: list[Cost]) -> None:
     """Measure all, one after the other; what is done is in `costs` whatever happens to the rest."""
     took = sum(case.seconds + case.warm_up + 35 for _, case in plan) / 60
-    _say(f"{len(plan)} measurements, about {took:.0f} minutes; starting LiveKit, PostgreSQL, instant Whisper")
+    say(f"{len(plan)} measurements, about {took:.0f} minutes; starting LiveKit, PostgreSQL, instant Whisper")
     with tempfile.TemporaryDirectory(prefix="room-cost-") as name, services(Path(name)) as given:
         loop = Path(name) / "camera.ivf"
         if any(case.cameras for _, case in plan):
-            _say("encoding the cameras' picture, once")
+            say("encoding the cameras' picture, once")
             encode(loop)
         for number, (worker, case) in enumerate(plan, start=1):
             what = f"{case.rooms} room{'s' * (case.rooms > 1)}, {'cameras' if case.cameras else 'audio only'}"
@@ -83,19 +81,19 @@ def _run(plan: list[tuple[Worker, Case]], costs: list[Cost]) -> None:
 def _told(worker: Worker, case: Case, given: Services, camera: Path, prefix: str) -> Cost:
     """Measure, and say how it goes."""
     began = time.monotonic()
-    _say(f"{prefix}: starting")
-    cost = measure(worker, case, given, camera, lambda line: _say(f"{prefix}: {line}"))
-    _say(f"{prefix}: {cost.cpu_per_room:.1f} % of a core and {cost.mb_per_room:.1f} MB per room")
-    _say(f"{prefix}: {cost.utterances} utterances heard; {cost.kept or 'keeps no record'}")
-    _say(f"{prefix}: done after {time.monotonic() - began:.0f} s")
+    say(f"{prefix}: starting")
+    cost = measure(worker, case, given, camera, lambda line: say(f"{prefix}: {line}"))
+    say(f"{prefix}: {cost.cpu_per_room:.1f} % of a core and {cost.mb_per_room:.1f} MB per room")
+    say(f"{prefix}: {cost.utterances} utterances heard; {cost.kept or 'keeps no record'}")
+    say(f"{prefix}: done after {time.monotonic() - began:.0f} s")
     return cost
 
 
 def _report(costs: list[Cost], json: Path | None, run: dict[str, Any]) -> None:
-    Console(width=None if sys.stdout.isatty() else 160).print(table(costs, BASELINE.name))
+    table_console().print(table(costs, BASELINE.name))
     if json:
         write_json(json, costs, run)
-        _say(f"figures in {json}")
+        say(f"figures in {json}")
 
 
 def _counts(rooms: str) -> list[int]:
@@ -108,18 +106,5 @@ def _counts(rooms: str) -> list[int]:
     return counts
 
 
-def _say(line: str) -> None:
-    console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-def main() -> None:
-    """Measure; what goes wrong as expected is told in one line."""
-    try:
-        app()
-    except RecorderError as error:
-        _say(f"error: {error}")
-        sys.exit(2)
-
-
 if __name__ == "__main__":
-    main()
+    run(app)

@@ -18,24 +18,21 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from agent.local.postgres import EmbeddedPostgres
 from agent.local.sfu import run_sfu
 from agent.local.whisper import run_whisper
-from agent.session.errors import RecorderError
+from bench.command import help_of, new_app, run, say, table_console
 from bench.stack import running_stack
 from bench.truths import ALL
-from bench.truths.case import Case, Rig, Row
+from bench.truths.case import QUICK_ROOMS, Case, Rig, Row
 from db.pool import migrate
 
-_HELP = (__doc__ or "").replace("\n\n", "\0").replace("\n", " ").replace("\0", "\n\n")
-app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
-console = Console(stderr=True)
+app = new_app()
 
 
-@app.command(help=_HELP)
+@app.command(help=help_of(__doc__))
 def truth(
     words: Annotated[
         list[str] | None, typer.Argument(help="Only cases whose names contain one of these")
@@ -57,23 +54,22 @@ def truth(
     rows = _measure(cases)
     if json_file:
         json_file.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
-    print(as_markdown(rows)) if markdown else Console(width=None if sys.stdout.isatty() else 160).print(
-        _table(rows)
-    )
+    if markdown:
+        print(as_markdown(rows))
+    else:
+        table_console().print(_table(rows))
     beyond = [row for row in rows if not row.holds]
-    _say(f"{len(rows) - len(beyond)} of {len(rows)} rows within their target")
+    say(f"{len(rows) - len(beyond)} of {len(rows)} rows within their target")
     sys.exit(1 if beyond else 0)
 
 
 def _measure(cases: Sequence[Case]) -> list[Row]:
     minutes = (sum(case.seconds for case in cases) + 30) / 60
-    _say(
-        f"{len(cases)} cases, about {minutes:.0f} minutes; starting LiveKit, PostgreSQL, Whisper, a recorder"
-    )
+    say(f"{len(cases)} cases, about {minutes:.0f} minutes; starting LiveKit, PostgreSQL, Whisper, a recorder")
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="truth-") as name, _rig(Path(name)) as rig:
         for number, case in enumerate(cases, start=1):
-            _say(f"[{number}/{len(cases)}] {case.name}: about {case.seconds:.0f} s")
+            say(f"[{number}/{len(cases)}] {case.name}: about {case.seconds:.0f} s")
             began = time.monotonic()
             try:
                 found: list[Row] = asyncio.run(case.measure(rig))
@@ -81,8 +77,8 @@ def _measure(cases: Sequence[Case]) -> list[Row]:
                 found = [Row(case.name, "", "", f"{type(error).__name__}: {error}"[:200], holds=False)]
             for row in found:
                 mark = "ok " if row.holds else "OFF"
-                _say(f"    {mark} {row.case}: {row.truth} | {row.recorded} | {row.error}")
-            _say(f"    took {time.monotonic() - began:.0f} s")
+                say(f"    {mark} {row.case}: {row.truth} | {row.recorded} | {row.error}")
+            say(f"    took {time.monotonic() - began:.0f} s")
             rows += found
     return rows
 
@@ -90,11 +86,8 @@ def _measure(cases: Sequence[Case]) -> list[Row]:
 @contextmanager
 def _rig(folder: Path) -> Iterator[Rig]:
     postgres = EmbeddedPostgres(folder / "postgres")
-    overrides = {"room": {"departure_timeout": 3}}
-    for name in ("sfu", "whisper"):
-        (folder / name).mkdir()
     with (
-        run_sfu(folder / "sfu", overrides=overrides) as sfu,
+        run_sfu(folder / "sfu", overrides=QUICK_ROOMS) as sfu,
         run_whisper(folder / "whisper", "base") as whisper_url,
     ):
         try:
@@ -125,18 +118,5 @@ def as_markdown(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def _say(line: str) -> None:
-    console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-def main() -> None:
-    """Measure; what goes wrong as expected is told in one line."""
-    try:
-        app()
-    except RecorderError as error:
-        _say(f"error: {error}")
-        sys.exit(2)
-
-
 if __name__ == "__main__":
-    main()
+    run(app)

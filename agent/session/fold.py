@@ -188,20 +188,17 @@ class Session:
     def coverage(self) -> dict[str, Any]:
         """How much of what was said is in the record."""
         identities = {stay.joined.identity for stay in self.stays}
-        return coverage({identity: self._known(identity) for identity in identities})
+        gaps = [gap for gap in self._all_gaps() if gap.what in ("transcript", "everything")]
+        return coverage({identity: self._known(identity, gaps) for identity in identities})
 
-    def _known(self, identity: str) -> Known:
+    def _known(self, identity: str, gaps: list[GapNoted]) -> Known:
         last = self.last_evidence
         stays = [s for s in self.stays if s.joined.identity == identity]
         return Known(
             stays=[Span(s.joined.at, until) for s in stays if (until := s.left_at or last)],
             microphones=[m for m in self._microphones if m.identity == identity],
             utterances=[u for u in self._utterances if u.identity == identity and u.track is None],
-            gaps=[
-                g
-                for g in self._all_gaps()
-                if g.what in ("transcript", "everything") and g.identity in (identity, None)
-            ],
+            gaps=[gap for gap in gaps if gap.identity in (identity, None)],
         )
 
     def _states(self, identity: str) -> list[QualityState]:

@@ -1,6 +1,6 @@
 """What a case of the table is: something known is played, and compared with what was recorded of it."""
 
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -10,6 +10,8 @@ from typing import Any
 from agent.local.postgres import EmbeddedPostgres
 from agent.local.sfu import Sfu, run_sfu
 from bench.stack import Stack, running_stack
+
+QUICK_ROOMS = {"room": {"departure_timeout": 3}}  # s after the last leave: a case waits for it
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,10 @@ class Rig:
     _numbers: Iterator[int] = field(default_factory=count)
 
     @contextmanager
-    def stack_of_its_own(
-        self, sfu_overrides: Mapping[str, Any] | None = None, **settings: str
-    ) -> Iterator[Stack]:
+    def stack_of_its_own(self, **settings: str) -> Iterator[Stack]:
         """A LiveKit server and a worker for one case, e.g. with other settings (environment variables)."""
         folder = self.folder / f"stack-{next(self._numbers)}"
-        overrides = {"room": {"departure_timeout": 3}, **(sfu_overrides or {})}
-        with run_sfu(folder / "sfu", overrides=overrides) as sfu, self.recorder(sfu, **settings) as stack:
+        with run_sfu(folder / "sfu", overrides=QUICK_ROOMS) as sfu, self.recorder(sfu, **settings) as stack:
             yield stack
 
     @contextmanager
