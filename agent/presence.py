@@ -3,7 +3,9 @@
 Handlers never raise: the SDK would log the whole event, and events carry what people say.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from typing import get_args
 
@@ -60,6 +62,7 @@ class Presence:
         self._on_empty = on_empty
         self._present: dict[str, str] = {}  # participant_sid -> identity
         self._cut_off_since: datetime | None = None
+        self._over = asyncio.Event()  # our connection to the room has ended
         listen(room, "participant_connected", self._connected)
         listen(room, "participant_disconnected", self._disconnected)
         listen(room, "participant_attributes_changed", lambda _changed, who: self._told_more(who))
@@ -135,8 +138,18 @@ class Presence:
                     ConnectionQualityChanged(at=now(), identity=storable(participant.identity), quality=known)
                 )
 
+    async def told_of_the_end(self, within: float) -> None:
+        """Wait, so many seconds at most, whether the room was closed over those who are in it.
+
+        LiveKit tells the job to end and the room that it is closed over two connections: either may be first.
+        """
+        if self._present:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), within)
+
     def _room_disconnected(self, reason: rtc.DisconnectReason.ValueType) -> None:
         """A room that is closed takes everyone along; if only we were disconnected, they are still there."""
+        self._over.set()
         if reason not in _CLOSED or not self._present:
             return
         at = now()

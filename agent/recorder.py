@@ -157,6 +157,8 @@ class Recorder:
         if self._lease is not None:
             with suppress(Exception):
                 await release(self._pool, self._lease, goes_on=bool(self.session.present))
+        if self._backlog:
+            await self._secure()  # also what came while we let go: whoever replays the spool adds it
         self._backlog.abandon()
         log.info("session_finished", **summary(self.session), in_database=not self._backlog)
 

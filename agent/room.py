@@ -35,6 +35,8 @@ from agent.transcription import Transcription
 
 log = structlog.stdlib.get_logger()
 
+CLOSED_SECONDS = 2.0  # between the end of our job and LiveKit's word that the room was closed
+
 
 class RoomRecording:
     """Witnesses one room: `begin` joins it, `end` leaves with everything saved."""
@@ -91,7 +93,7 @@ class RoomRecording:
 
     async def end(self) -> None:
         """Take the last readings, wait for the last words, save."""
-        await self._quality.close()
+        await asyncio.gather(self._quality.close(), self._presence.told_of_the_end(within=CLOSED_SECONDS))
         await self._transcription.close(self._settings.recorder_transcription_grace)
         await self._text_streams.close()
         await self._messages.close()

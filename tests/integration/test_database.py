@@ -24,7 +24,7 @@ from agent.session.fold import fold
 from agent.session.rooms import SessionInfo
 from agent.spool import Spool
 from db import sessions
-from db.lease import Holder, Lease, claim, leased
+from db.lease import Holder, Lease, claim, leased, release
 from db.pool import Pool, migrate
 
 T0 = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
@@ -173,6 +173,31 @@ async def test_a_session_that_returns_after_its_journal_was_purged_loses_nothing
     assert [entry["text"] for entry in record["transcript"]] == ["yesterday", "today", "again today"]
     assert len(record["participants"]) == 3
     assert (record["status"], record["duration_seconds"]) == ("completed", 202)
+
+
+async def test_what_happens_while_a_session_is_let_go_is_not_lost(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = info()
+    recorder = Recorder(session, pool, tmp_path)
+    recorder.record(joined())
+    let_go = release
+
+    async def let_go_as_the_room_is_closed(pool: Pool, lease: Lease, *, goes_on: bool) -> None:
+        await let_go(pool, lease, goes_on=goes_on)
+        recorder.record(left(9))
+        recorder.record(ended(9))
+
+    monkeypatch.setattr("agent.recorder.release", let_go_as_the_room_is_closed)
+    await recorder.close()
+    await replay(pool, tmp_path)
+    record = await sessions.load_record(pool, session.session_id)
+    assert record is not None
+    assert (record["status"], record["end_reason"], record["duration_seconds"]) == (
+        "completed",
+        "room_empty",
+        9,
+    )
 
 
 async def test_a_spool_that_is_replayed_after_the_journal_was_purged_adds_to_the_record(
