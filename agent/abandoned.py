@@ -5,18 +5,19 @@ from uuid import UUID
 
 import structlog
 
+from agent.session.errors import LeaseLost
 from agent.session.events import Event, SessionEnded, milliseconds
 from agent.session.fold import RECORDER_LOST, Session, fold
 from agent.session.rooms import SessionInfo
 from agent.session.summary import summary
+from agent.turns import add_to_session
 from db import sessions
-from db.lease import Holder, claim, leased, release
 from db.pool import Pool
 
 log = structlog.stdlib.get_logger()
 
 
-async def complete_abandoned(pool: Pool, session_id: UUID, worker: str) -> bool:
+async def complete_abandoned(pool: Pool, session_id: UUID) -> bool:
     """Complete it as its journal has it, with its end where the last evidence is; False when somebody has it.
 
     What waits in a spool is added when that is replayed: the fold does not mind the order.
@@ -32,20 +33,15 @@ async def complete_abandoned(pool: Pool, session_id: UUID, worker: str) -> bool:
         record["counselor_category"],
         record["mode"],
     )
-    lease = await claim(pool, info, record["start_time"], f"{worker}/completing")
-    if isinstance(lease, Holder):
-        return False
     history = await sessions.load_history(pool, session_id)
-    new = [*history.restored]
-    session = fold(info, [*history.journaled, *new])
-    if session.start_time is None:
+    if fold(info, [*history.journaled, *history.restored]).start_time is None:
         await sessions.complete_untold(pool, session_id)
-    else:
-        if (ending := _lost(session, lease.predecessor_until)) and session.apply(ending):
-            new.append(ending)
-        async with leased(pool, lease) as connection:
-            await sessions.write(connection, sessions.changes(session, new, finished=True), history.next_seq)
-    await release(pool, lease)
+        log.info("abandoned_session_completed", session_id=str(session_id))
+        return True
+    try:
+        session, _ = await add_to_session(pool, info, record["start_time"], conclude=_lost)
+    except LeaseLost:
+        return False
     log.info("abandoned_session_completed", session_id=str(session_id), **summary(session))
     return True
 

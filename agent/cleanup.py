@@ -6,7 +6,6 @@ import structlog
 
 from agent.abandoned import complete_abandoned
 from agent.livekit_rooms import coaching_rooms, livekit_api
-from agent.recorder import worker_name
 from agent.session.errors import what_failed
 from agent.settings import Settings
 from db import fleet
@@ -25,7 +24,7 @@ async def clean_up(settings: Settings) -> int:
         completed = 0
         for stale in await fleet.stale_sessions(pool, settings.recorder_stale_after):
             if stale.room_sid not in sids and stale.room_name not in names:
-                completed += await complete_abandoned(pool, stale.session_id, worker_name())
+                completed += await complete_abandoned(pool, stale.session_id)
         log.info("cleaned_up", completed=completed, live_rooms=len(rooms))
         return completed
     finally:

@@ -108,7 +108,7 @@ class Reconciler:
         for room in lacking[: self._capacity()]:
             await self._record(room, next(r for r in rooms if r.sid == room.room_sid), held)
         for session in abandoned((room.sid for room in rooms), held.values(), now(), after=2 * FRESH):
-            await complete_abandoned(self._pool, session.session_id, self._worker)
+            await complete_abandoned(self._pool, session.session_id)
 
     async def _occupied(
         self, livekit: api.LiveKitAPI, rooms: Iterable[Room], held: dict[UUID, Held]

@@ -9,8 +9,8 @@ from agent.session.errors import LeaseLost, what_failed
 from agent.session.fold import fold
 from agent.session.summary import summary
 from agent.spool import abandoned, read
+from agent.turns import add_to_session
 from db import sessions
-from db.lease import Holder, claim, leased, release
 from db.pool import Pool, is_transient
 
 log = structlog.stdlib.get_logger()
@@ -43,7 +43,7 @@ async def replay(pool: Pool, folder: Path) -> None:
 
 
 async def _replay_one(pool: Pool, path: Path) -> None:
-    """Claim the session as the recorder that spooled, add what its journal lacks, write it as it stands."""
+    """Add what the session's journal lacks, for the recorder that spooled it and is dead."""
     spooled = read(path)
     session_id = spooled.info.session_id
     history = await sessions.load_history(pool, session_id)
@@ -52,15 +52,8 @@ async def _replay_one(pool: Pool, path: Path) -> None:
     if start_time is None and spooled.events:
         raise ValueError("events of a session that nobody is known to have joined")
     if start_time is not None:
-        lease = await claim(pool, spooled.info, start_time, spooled.owner)
-        if isinstance(lease, Holder):
-            raise LeaseLost
-        history = await sessions.load_history(pool, session_id)
-        known = set(history.journaled)
-        new = [event for event in [*history.restored, *spooled.events] if event not in known]
-        session = fold(spooled.info, [*history.journaled, *new])
-        async with leased(pool, lease) as connection:
-            await sessions.write(connection, sessions.changes(session, new, finished=True), history.next_seq)
-        await release(pool, lease)
-        log.info("spool_replayed", session_id=str(session_id), events=len(new), **summary(session))
+        session, added = await add_to_session(
+            pool, spooled.info, start_time, spooled.events, owner=spooled.owner
+        )
+        log.info("spool_replayed", session_id=str(session_id), events=added, **summary(session))
     path.unlink()

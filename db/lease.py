@@ -70,6 +70,41 @@ async def leased(pool: Pool, lease: Lease, room_sid: str | None = None) -> Async
         yield connection
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A whole turn at a session that nobody records, in one transaction."""
+
+    connection: Connection
+    predecessor_until: datetime | None  # as in `Lease`
+
+
+@asynccontextmanager
+async def one_turn(
+    pool: Pool, info: SessionInfo, start_time: datetime, owner: str = ""
+) -> AsyncIterator[Turn]:
+    """Write a session without recording it. Raises `LeaseLost` while another owner's lease runs.
+
+    Who dies in it leaves no trace: neither half of a record, nor a lease that looks like a living recorder's.
+    """
+    async with pool.acquire() as connection, connection.transaction():
+        row = await connection.fetchrow(
+            queries["take_turn"],
+            info.session_id,
+            info.room_name,
+            info.room_sid,
+            info.user_id,
+            info.counselor_category,
+            info.mode,
+            start_time,
+            owner,
+            LEASE_SECONDS,
+        )
+        if row is None:
+            raise LeaseLost
+        yield Turn(connection, row["predecessor_until"])
+        await connection.execute(queries["end_turn"], info.session_id)
+
+
 async def release(pool: Pool, lease: Lease, *, goes_on: bool = False) -> None:
     """Let the next recorder of this session begin at once; `goes_on`: somebody is still in the room."""
     async with pool.acquire() as connection:

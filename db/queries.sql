@@ -36,6 +36,25 @@ update sessions
 set lease_owner = null, lease_expires_at = case when $4 then now() + make_interval(secs => $5) end
 where session_id = $1 and lease_owner = $2 and lease_epoch = $3
 
+-- name: take_turn
+-- Ends the turns of all before, and leaves what tells of them. $9 is the lease in seconds.
+insert into sessions as s (session_id, room_name, room_sid, user_id, counselor_category, mode, status,
+                           start_time, lease_epoch)
+values ($1, $2, $3, $4, $5, $6, 'in_progress', $7, 1)
+on conflict (session_id) do update
+set lease_owner = null,
+    lease_epoch = s.lease_epoch + 1,
+    user_id = coalesce(s.user_id, excluded.user_id),
+    counselor_category = coalesce(s.counselor_category, excluded.counselor_category),
+    start_time = least(s.start_time, excluded.start_time)
+where s.lease_owner is null or s.lease_expires_at is null or s.lease_expires_at < now()
+   or s.lease_owner = $8
+returning lease_expires_at - make_interval(secs => $9) as predecessor_until
+
+-- name: end_turn
+-- Until when a session was recorded matters only while it may go on.
+update sessions set lease_expires_at = null where session_id = $1 and status = 'completed'
+
 -- name: revoke_lease
 -- `lease_expires_at` stays: it tells when the recorder was last known to live.
 update sessions set lease_owner = null where session_id = $1
@@ -121,11 +140,14 @@ set status = 'completed',
     end_time = e.at,
     duration_seconds = floor(extract(epoch from e.at - s.start_time))::integer,
     end_reason = coalesce(end_reason, 'recorder_lost'),
+    lease_owner = null,
+    lease_expires_at = null,
     updated_at = now()
 from (select greatest(s2.start_time, max(p.joined_at), max(p.left_at)) as at
       from sessions s2 left join video_participants p using (session_id)
       where s2.session_id = $1 group by s2.start_time) e
 where s.session_id = $1 and s.status = 'in_progress'
+  and (s.lease_owner is null or s.lease_expires_at is null or s.lease_expires_at < now())
 
 -- name: load_session
 select * from sessions where session_id = $1

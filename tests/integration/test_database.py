@@ -1,6 +1,7 @@
 """The schema, the journal and the lease, in a real PostgreSQL."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -9,6 +10,7 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
+from agent.abandoned import complete_abandoned
 from agent.recorder import Recorder
 from agent.replay import replay
 from agent.session.errors import LeaseLost
@@ -19,12 +21,14 @@ from agent.session.events import (
     ParticipantLeft,
     SessionEnded,
     UtteranceHeard,
+    milliseconds,
 )
-from agent.session.fold import fold
+from agent.session.fold import Session, fold
 from agent.session.rooms import SessionInfo
 from agent.spool import Spool
+from agent.turns import add_to_session
 from db import sessions
-from db.lease import Holder, Lease, claim, leased, release
+from db.lease import LEASE_SECONDS, Holder, Lease, claim, leased, release
 from db.pool import Pool, migrate
 
 T0 = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
@@ -198,6 +202,51 @@ async def test_what_happens_while_a_session_is_let_go_is_not_lost(
         "room_empty",
         9,
     )
+
+
+async def test_a_replay_while_a_session_goes_on_keeps_until_when_it_was_recorded(
+    pool: Pool, tmp_path: Path
+) -> None:
+    session = info()
+    dead = Recorder(session, pool, tmp_path)
+    dead.record(joined())
+    await dead.save()
+    await expire(pool)
+    renewed = "select lease_expires_at, room_sid from sessions"
+    before = await pool.fetchrow(renewed)
+    spool = Spool(tmp_path, replace(session, room_sid="RM_earlier"), dead.owner)
+    spool.append([heard("spooled", 3)])
+    spool.close()
+    await replay(pool, tmp_path)
+    assert await pool.fetchrow(renewed) == before
+    successor = Recorder(session, pool, tmp_path)
+    successor.record(joined())
+    await successor.save()
+    assert [gap["reason"] for gap in successor.session.gaps()] == ["recorder_taken_over"]
+    assert [entry["text"] for entry in successor.session.transcript()] == ["spooled"]
+
+
+async def test_who_dies_while_completing_a_session_leaves_no_trace(pool: Pool, tmp_path: Path) -> None:
+    session = info()
+    dead = Recorder(session, pool, tmp_path)
+    dead.record(joined())
+    await dead.save()
+    await expire(pool)
+    before = await pool.fetch("select * from sessions")
+
+    def dies(_session: Session, _recorded_until: datetime | None) -> None:
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        await add_to_session(pool, session, T0, [heard("half", 1)], conclude=dies)
+    assert await pool.fetch("select * from sessions") == before
+    assert await complete_abandoned(pool, session.session_id)
+    record = await sessions.load_record(pool, session.session_id)
+    assert record is not None
+    assert record["end_time"] == milliseconds(
+        before[0]["lease_expires_at"] - timedelta(seconds=LEASE_SECONDS)
+    )
+    assert (record["lease_owner"], record["lease_expires_at"]) == (None, None)
 
 
 async def test_a_spool_that_is_replayed_after_the_journal_was_purged_adds_to_the_record(

@@ -1,0 +1,39 @@
+"""What is added to a session that nobody records just now: by a replay, or because its room is gone."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from agent.session.events import Event
+from agent.session.fold import Session, fold
+from agent.session.rooms import SessionInfo
+from db import sessions
+from db.lease import one_turn
+from db.pool import Pool
+
+# The last event of a session, of which a recorder was last known to live at this time.
+Conclusion = Callable[[Session, datetime | None], Event | None]
+
+
+async def add_to_session(
+    pool: Pool,
+    info: SessionInfo,
+    start_time: datetime,
+    events: Sequence[Event] = (),
+    *,
+    owner: str = "",
+    conclude: Conclusion = lambda _session, _recorded_until: None,
+) -> tuple[Session, int]:
+    """The session with these events, written as it now stands, and how many of them are new to it.
+
+    `owner` is the dead recorder that left them. Raises `LeaseLost` while another one holds the session.
+    """
+    async with one_turn(pool, info, start_time, owner) as turn:
+        history = await sessions.load_history(pool, info.session_id)
+        known = set(history.journaled)
+        new = [event for event in [*history.restored, *events] if event not in known]
+        session = fold(info, [*history.journaled, *new])
+        ending = conclude(session, turn.predecessor_until)
+        if ending is not None and session.apply(ending):
+            new.append(ending)
+        await sessions.write(turn.connection, sessions.changes(session, new, finished=True), history.next_seq)
+    return session, len(new)
