@@ -88,6 +88,8 @@ create table if not exists workers (
     rooms   integer not null default 0,
     seen_at timestamptz not null default now()
 );
+-- Whether it takes further rooms.
+alter table workers add column if not exists ready boolean not null default true;
 
 -- Recorders that were started for rooms without one.
 create table if not exists recorder_starts (

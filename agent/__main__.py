@@ -7,7 +7,6 @@ import sys
 from contextlib import suppress
 from typing import Annotated
 
-import structlog
 import typer
 from pydantic import ValidationError
 from rich.console import Console
@@ -143,13 +142,11 @@ async def _work(settings: Settings, *, drain: bool, health_host: str = "") -> No
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop)
     with suppress(asyncio.CancelledError):
-        async with running(settings, health_host=health_host) as server:
+        async with running(settings, health_host=health_host) as let_sessions_end:
             ready.set()
             await told_to_stop.wait()
             if drain:
-                structlog.stdlib.get_logger().info("draining", sessions=len(server.active_jobs))
-                with suppress(TimeoutError):  # after an hour they are saved as they are
-                    await server.drain()
+                await let_sessions_end()
 
 
 def _seconds(every: str) -> float:

@@ -19,6 +19,7 @@ from livekit.agents import AgentServer
 from livekit.protocol.models import Room
 
 from agent.abandoned import complete_abandoned
+from agent.duty import Duty
 from agent.livekit_rooms import admission, coaching_rooms, livekit_api, who_is_in
 from agent.recorder import now
 from agent.session.census import (
@@ -48,13 +49,20 @@ class Reconciler:
     """One worker's part in it."""
 
     def __init__(
-        self, server: AgentServer, pool: Pool, settings: Settings, worker: str, accepted: dict[str, float]
+        self,
+        server: AgentServer,
+        pool: Pool,
+        settings: Settings,
+        worker: str,
+        accepted: dict[str, float],
+        duty: Duty,
     ) -> None:
         self._server = server
         self._pool = pool
         self._settings = settings
         self._worker = worker
         self._begun = accepted  # when a room was accepted, or a recorder started for it, by room sid
+        self._duty = duty
         self._now = asyncio.Event()
         self._trouble: str | None = None
         self._launches = Tasks()
@@ -64,6 +72,10 @@ class Reconciler:
         for room_sid in room_sids:
             self._begun.pop(room_sid, None)
         self._now.set()
+
+    def starting(self) -> bool:
+        """Whether a recorder is being started just now."""
+        return bool(self._launches)
 
     async def keep_reconciling(self) -> None:
         """Compare at once and then every few seconds, until cancelled."""
@@ -80,12 +92,14 @@ class Reconciler:
 
     async def _attempt(self, livekit: api.LiveKitAPI) -> None:
         """One round; what goes wrong is said once, until something else goes wrong or all is well again."""
+        if not self._duty.takes_rooms:
+            return
         try:
             async with fleet.alone(self._pool) as acting:
                 if acting and self._trouble is not None:
                     # Recorders that could not renew their leases either do so first.
                     await asyncio.sleep(AFTER_TROUBLE_SECONDS)
-                if acting and not self._server.draining:
+                if acting:
                     await self.reconcile(livekit)
         except Exception as error:
             failed = what_failed(error)

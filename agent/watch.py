@@ -5,6 +5,7 @@ import asyncio
 import structlog
 from livekit.agents import AgentServer
 
+from agent.duty import Duty
 from agent.reconciler import Reconciler
 from agent.session.errors import what_failed
 from db import fleet
@@ -13,7 +14,9 @@ from db.pool import Pool
 log = structlog.stdlib.get_logger()
 
 
-async def keep_watch(server: AgentServer, pool: Pool, worker: str, reconciler: Reconciler) -> None:
+async def keep_watch(
+    server: AgentServer, pool: Pool, worker: str, reconciler: Reconciler, duty: Duty, max_rooms: int
+) -> None:
     """Say every second that we live, and look for jobs that went without letting go; until cancelled."""
     before: dict[str, str] = {}  # room sid of each job
     away = False
@@ -21,12 +24,14 @@ async def keep_watch(server: AgentServer, pool: Pool, worker: str, reconciler: R
         now = {job.job.id: job.job.room.sid for job in server.active_jobs}
         gone = {sid for job_id, sid in before.items() if job_id not in now} - set(now.values())
         try:
-            await fleet.beat(pool, worker, len(now))
+            ready = not duty.draining and len(now) < max_rooms
+            duty.note_others(ready=await fleet.beat(pool, worker, len(now), ready=ready))
             for room_sid in gone:
                 await fleet.revoke_of_job(pool, worker, room_sid)
         except Exception as error:
             if not away:
                 log.warning("sign_of_life_failed", **what_failed(error))
+            duty.note_others(ready=False)  # nobody knows
             away = True
         else:
             before, away = now, False

@@ -7,7 +7,7 @@ import asyncio
 import errno
 import math
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from time import time
@@ -15,6 +15,7 @@ from time import time
 import structlog
 from livekit.agents import AgentServer, JobContext, JobProcess, JobRequest, WorkerPermissions
 
+from agent.duty import Duty
 from agent.late_words import keep_transcribing_late
 from agent.logs import configure_process
 from agent.recognition import Recogniser
@@ -45,7 +46,9 @@ PURGE_SECONDS = 3600.0
 _recordings: dict[str, AsyncExitStack] = {}  # by job id: what ends a job's recording
 
 
-def build_server(settings: Settings, accepted: dict[str, float], *, health_host: str = "") -> AgentServer:
+def build_server(
+    settings: Settings, accepted: dict[str, float], duty: Duty, *, health_host: str = ""
+) -> AgentServer:
     """The worker: hidden, data only, dispatched automatically, warm for the next room.
 
     `accepted` is told when a room was accepted (s since 1970, by room sid).
@@ -63,7 +66,7 @@ def build_server(settings: Settings, accepted: dict[str, float], *, health_host:
             can_publish_data=True,
             can_update_metadata=False,
         ),
-        load_fnc=partial(_load, settings.max_rooms),
+        load_fnc=partial(_load, settings.max_rooms, duty),
         load_threshold=math.inf,  # ours to say no would lose the room; `_load` tells LiveKit to ask another
         num_idle_processes=settings.recorder_idle_processes,
         setup_fnc=_set_up_process,
@@ -81,13 +84,19 @@ def build_server(settings: Settings, accepted: dict[str, float], *, health_host:
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, health_host: str = "") -> AsyncIterator[AgentServer]:
-    """A registered worker with its housekeeping; closed, with every session saved, at the end."""
+async def running(
+    settings: Settings, *, health_host: str = ""
+) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """A registered worker with its housekeeping; closed, with every session saved, at the end.
+
+    What it gives lets the sessions of the worker end first.
+    """
     os.environ.update(settings.as_environment())  # job processes read their settings from there
     os.environ.pop(WORKER, None)
     worker = worker_name()  # and whose they are
     accepted: dict[str, float] = {}
-    server = build_server(settings, accepted, health_host=health_host)
+    duty = Duty()
+    server = build_server(settings, accepted, duty, health_host=health_host)
     registered = asyncio.Event()
     server.on("worker_registered", lambda *_: registered.set())
     async with AsyncExitStack() as stack:
@@ -99,7 +108,7 @@ async def running(settings: Settings, *, health_host: str = "") -> AsyncIterator
             asyncio.create_task(keep_transcribing_late(settings, pool, worker)),
             asyncio.create_task(_keep_purging(pool)),
         ]
-        reconciler = Reconciler(server, pool, settings, worker, accepted)
+        reconciler = Reconciler(server, pool, settings, worker, accepted, duty)
         try:
             waiting = asyncio.create_task(registered.wait())
             await asyncio.wait({running_server, waiting}, return_when=asyncio.FIRST_COMPLETED)
@@ -107,11 +116,11 @@ async def running(settings: Settings, *, health_host: str = "") -> AsyncIterator
             if running_server.done():
                 raise _why_it_did_not_start(running_server.exception(), settings)
             housekeeping += [
-                asyncio.create_task(keep_watch(server, pool, worker, reconciler)),
+                asyncio.create_task(keep_watch(server, pool, worker, reconciler, duty, settings.max_rooms)),
                 asyncio.create_task(reconciler.keep_reconciling()),
             ]
             log.info("worker_ready", max_rooms=settings.max_rooms, room_prefix=settings.recorder_room_prefix)
-            yield server
+            yield partial(duty.drain, server, reconciler.starting)
         finally:
             await server.aclose()
             for task in housekeeping:
@@ -169,10 +178,10 @@ async def _accept_coaching_rooms(prefix: str, accepted: dict[str, float], reques
         await request.reject(terminate=False)
 
 
-def _load(most: int, server: AgentServer) -> float:
-    """Share of the rooms that we take; above LiveKit's target only when that is all of them."""
+def _load(most: int, duty: Duty, server: AgentServer) -> float:
+    """Share of the rooms that we take; above LiveKit's target only when no more are to come."""
     rooms = len(server.active_jobs)
-    return 1.0 if rooms >= most else TARGET_LOAD * rooms / most
+    return 1.0 if rooms >= most or not duty.takes_rooms else TARGET_LOAD * rooms / most
 
 
 def _set_up_process(process: JobProcess) -> None:

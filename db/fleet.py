@@ -28,10 +28,11 @@ async def alone(pool: Pool) -> AsyncIterator[bool]:
                 await connection.execute("select pg_advisory_unlock($1)", _ACTING)
 
 
-async def beat(pool: Pool, worker: str, rooms: int) -> None:
-    """A worker's sign of life, with the number of rooms that it records."""
+async def beat(pool: Pool, worker: str, rooms: int, *, ready: bool) -> bool:
+    """A worker's sign of life: rooms that it records, `ready` for more. Whether another one is ready."""
     async with pool.acquire() as connection:
-        await connection.execute(queries["beat"], worker, rooms)
+        others_ready: bool = await connection.fetchval(queries["beat"], worker, rooms, ready, DEAD_SECONDS)
+    return others_ready
 
 
 async def retire(pool: Pool, worker: str) -> None:

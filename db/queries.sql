@@ -77,8 +77,13 @@ where status = 'in_progress' and start_time < now() - make_interval(secs => $1)
 order by start_time
 
 -- name: beat
-insert into workers (worker, rooms, seen_at) values ($1, $2, now())
-on conflict (worker) do update set rooms = excluded.rooms, seen_at = now()
+-- And whether another worker ($4: seen within so many seconds) is ready for rooms.
+with us as (
+    insert into workers (worker, rooms, ready, seen_at) values ($1, $2, $3, now())
+    on conflict (worker) do update set rooms = excluded.rooms, ready = excluded.ready, seen_at = now()
+)
+select exists (select from workers
+               where worker <> $1 and ready and seen_at > now() - make_interval(secs => $4)) as others_ready
 
 -- name: retire_worker
 delete from workers where worker = $1 or seen_at < now() - interval '1 day'

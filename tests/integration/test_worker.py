@@ -56,6 +56,26 @@ async def test_a_worker_told_to_stop_records_its_rooms_to_their_end(stack_of_its
     await until(lambda: not stack.worker.running)
 
 
+async def test_a_worker_told_to_stop_takes_rooms_until_another_is_ready(
+    stack_of_its_own: Stack, whisper_url: str, tmp_path: Path
+) -> None:
+    leaving = stack_of_its_own
+    first, meanwhile = new_room(), new_room()
+    async with leaving.joining(first, "student-1", microphone=False):
+        await until(lambda: leaving.log("session_claimed", room=first))
+        leaving.worker.send(signal.SIGTERM)
+        await until(lambda: leaving.log("draining", others_ready=False))
+        async with leaving.joining(meanwhile, "student-1", microphone=False):
+            await until(lambda: leaving.log("session_claimed", room=meanwhile))
+            with running_stack(leaving.sfu, leaving.postgres, whisper_url, tmp_path / "next") as coming:
+                await until(lambda: leaving.log("rooms_left_to_others"))
+                # LiveKit learns of it with the worker's next report of its load.
+                await until(lambda: _a_room_goes_to(coming, leaving))
+    for room in (first, meanwhile):
+        assert (await leaving.completed(room))["lease_epoch"] == 1
+    await until(lambda: not leaving.worker.running)
+
+
 async def test_words_wait_for_a_whisper_that_is_away(
     sfu_of_its_own: Sfu, postgres_of_its_own: EmbeddedPostgres, tmp_path: Path
 ) -> None:
@@ -84,6 +104,16 @@ async def test_words_wait_for_a_whisper_that_is_away(
     assert ledger["speech"] == pytest.approx(
         ledger["transcribed"] + ledger["missed"]["transcription_unavailable"], abs=0.01
     )
+
+
+async def _a_room_goes_to(taking: Stack, other: Stack) -> bool:
+    """Whether that worker is sent the next room."""
+    room = new_room()
+    async with taking.joining(room, "student-1", microphone=False):
+        await until(
+            lambda: taking.log("session_claimed", room=room) or other.log("session_claimed", room=room)
+        )
+    return bool(taking.log("session_claimed", room=room))
 
 
 async def _recorders(stack: Stack, room: str, count: int) -> bool:
