@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from time import time
 
 import numpy as np
 from livekit import rtc
 from livekit.local_inference import VAD
 
+from agent.clock import clock
 from agent.session.events import milliseconds
 from agent.speaking import Speaking
 from agent.utterances import RATE, WINDOW, Cutter, Samples, StreamClock, Utterance
@@ -40,7 +40,7 @@ class Ear:
             async for event in self._stream:
                 samples = np.frombuffer(event.frame.data, np.int16)
                 self._samples += len(samples)
-                self._clock.frame_arrived(self._samples, time())
+                self._clock.frame_arrived(self._samples, clock.time())
                 if self.frames_until is None:
                     on_first_frame()
                 rest = self._hear(np.concatenate((rest, samples)))

@@ -12,10 +12,11 @@ import structlog
 from livekit import rtc
 
 from agent.announcements import SESSION_SAVE_FAILED, SESSION_SAVED
+from agent.clock import now
 from agent.handlers import listen
 from agent.message_forms import QualityMessage, TranscriptMessage, checked, parsed
 from agent.presence import role_in_room
-from agent.recorder import Recorder, now
+from agent.recorder import Recorder
 from agent.senders import Senders
 from agent.session.errors import MessageRefused
 from agent.session.events import QualityRead, UtteranceHeard, milliseconds

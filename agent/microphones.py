@@ -5,10 +5,11 @@ from datetime import datetime
 
 from livekit import rtc
 
+from agent.clock import now
 from agent.handlers import listen
 from agent.presence import is_recorded, published_already
 from agent.published import Published
-from agent.recorder import Recorder, now
+from agent.recorder import Recorder
 from agent.session.events import MicrophoneChanged, milliseconds
 from agent.session.rooms import storable
 

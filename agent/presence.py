@@ -12,8 +12,9 @@ from typing import get_args
 import structlog
 from livekit import rtc
 
+from agent.clock import now
 from agent.handlers import listen
-from agent.recorder import Recorder, now
+from agent.recorder import Recorder
 from agent.session.events import (
     ConnectionQuality,
     ConnectionQualityChanged,

@@ -9,7 +9,7 @@ import structlog
 from livekit import api, rtc
 from livekit.agents import JobContext
 
-from agent.recorder import now
+from agent.clock import now
 from agent.session.errors import what_failed
 
 log = structlog.stdlib.get_logger()

@@ -6,9 +6,10 @@ from datetime import timedelta
 import structlog
 from livekit import rtc
 
+from agent.clock import now
 from agent.handlers import listen
 from agent.presence import is_recorded, published_already
-from agent.recorder import Recorder, now
+from agent.recorder import Recorder
 from agent.session.counters import InboundCounters
 from agent.session.errors import what_failed
 from agent.session.events import GapNoted, QualityRead

@@ -10,7 +10,8 @@ hung worker again.
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
-from time import time
+from datetime import UTC, datetime
+from time import monotonic
 from uuid import UUID, uuid4
 
 import structlog
@@ -20,8 +21,7 @@ from livekit.protocol.models import Room
 
 from agent.abandoned import complete_abandoned
 from agent.duty import Duty
-from agent.livekit_rooms import admission, coaching_rooms, livekit_api, who_is_in
-from agent.recorder import now
+from agent.livekit_rooms import Occupancy, admission, coaching_rooms, livekit_api, who_is_in
 from agent.session.census import (
     ATTEMPTS,
     FRESH,
@@ -65,6 +65,7 @@ class Reconciler:
         self._duty = duty
         self._now = asyncio.Event()
         self._trouble: str | None = None
+        self._occupied_since: dict[str, float] = {}  # by room sid, as far as we have seen
         self._launches = Tasks()
 
     def jobs_gone(self, room_sids: Iterable[str]) -> None:
@@ -116,12 +117,12 @@ class Reconciler:
         started = await fleet.started(self._pool)
         ours = self._on_our_hands()
         looked_at = await self._occupied(livekit, (r for r in rooms if r.sid not in ours), held)
-        lacking = without_recorder(looked_at, held, started, now())
+        lacking = without_recorder(looked_at, held, started)
         for room in given_up(lacking, started):
             log.error("room_without_recorder", room=room.room_name, room_sid=room.room_sid, attempts=ATTEMPTS)
         for room in lacking[: self._capacity()]:
             await self._record(room, next(r for r in rooms if r.sid == room.room_sid), held)
-        for session in abandoned((room.sid for room in rooms), held.values(), now(), after=2 * FRESH):
+        for session in abandoned((room.sid for room in rooms), held.values(), after=2 * FRESH):
             await complete_abandoned(self._pool, session.session_id)
 
     async def _occupied(
@@ -133,8 +134,18 @@ class Reconciler:
             info, _ = session_info(room.name, room.sid, room.metadata, self._settings.recorder_room_prefix)
             if needs_a_look(room.sid, info.session_id, held):
                 there = await who_is_in(livekit, room.name)
-                found.append(LiveRoom(info.session_id, room.name, room.sid, there.since, there.witnessed))
+                waiting = self._waiting(room.sid, there)
+                found.append(LiveRoom(info.session_id, room.name, room.sid, waiting, there.witnessed))
+        occupied = {room.room_sid for room in found if room.waiting is not None}
+        self._occupied_since = {sid: at for sid, at in self._occupied_since.items() if sid in occupied}
         return found
+
+    def _waiting(self, room_sid: str, there: Occupancy) -> float | None:
+        """Seconds that somebody there waits: by LiveKit's clock, or, should ours be behind, as we saw it."""
+        if there.since is None:
+            return None
+        seen = monotonic() - self._occupied_since.setdefault(room_sid, monotonic())
+        return max((datetime.now(UTC) - there.since).total_seconds(), seen)
 
     async def _record(self, lacking: LiveRoom, room: Room, held: dict[UUID, Held]) -> None:
         """Start a recorder for the room here, after taking the session from whoever held it and is dead."""
@@ -142,7 +153,7 @@ class Reconciler:
             await fleet.revoke(self._pool, lacking.session_id)
         attempt = await fleet.note_start(self._pool, room.sid, self._worker)
         log.info("recorder_started_for_room", room=room.name, room_sid=room.sid, attempt=attempt)
-        self._begun[room.sid] = time()
+        self._begun[room.sid] = monotonic()
         self._launches.start(self._launch(room))
 
     async def _launch(self, room: Room) -> None:
@@ -153,7 +164,7 @@ class Reconciler:
 
     def _on_our_hands(self) -> set[str]:
         """Sids of rooms whose job of ours has just begun: it may not have got round to claim its session."""
-        recent = time() - PATIENCE_SECONDS
+        recent = monotonic() - PATIENCE_SECONDS
         for room_sid in [sid for sid, begun in self._begun.items() if begun < recent]:
             del self._begun[room_sid]
         return set(self._begun)

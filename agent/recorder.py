@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,6 +18,7 @@ import stamina
 import structlog
 
 from agent.backlog import Backlog
+from agent.clock import now
 from agent.session.errors import LeaseLost, SessionNotSaved, what_failed
 from agent.session.events import Event, GapNoted, evidence, milliseconds
 from agent.session.fold import Session
@@ -43,11 +44,6 @@ def worker_name() -> str:
     return os.environ.get(WORKER) or os.environ.setdefault(
         WORKER, f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
     )
-
-
-def now() -> datetime:
-    """The present, as exact as the journal keeps it."""
-    return milliseconds(datetime.now(UTC))
 
 
 class Recorder:
@@ -243,9 +239,10 @@ class Recorder:
 
     def _last_known(self, claimed: Lease, journaled: Sequence[Event]) -> datetime | None:
         """When a recorder that never let the session go was last known to record it; None: there was none."""
-        if claimed.predecessor_until is None or not journaled:
+        if claimed.predecessor_ago is None or not journaled:
             return None
-        return min(max(milliseconds(claimed.predecessor_until), *map(evidence, journaled)), self.began_at)
+        alive_until = milliseconds(now() - claimed.predecessor_ago)
+        return min(max(alive_until, *map(evidence, journaled)), self.began_at)
 
     def _know_predecessor(self, until: datetime | None) -> None:
         if self._knows_predecessor:

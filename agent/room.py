@@ -15,6 +15,7 @@ from agent.announcements import (
     announce,
 )
 from agent.audio_files import audio_folder
+from agent.clock import now
 from agent.handlers import listen
 from agent.kept_audio import KeptAudio
 from agent.messages import Messages
@@ -24,7 +25,7 @@ from agent.published import published
 from agent.quality import Quality
 from agent.recognising import Recognising
 from agent.recognition import Recogniser
-from agent.recorder import Recorder, now
+from agent.recorder import Recorder
 from agent.session.errors import SessionNotSaved
 from agent.session.events import SessionEnded
 from agent.session.fold import ENDED_BY_PARTICIPANT

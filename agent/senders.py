@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 from livekit import rtc
 
+from agent.clock import now
 from agent.handlers import listen
-from agent.recorder import now
 
 VISIBLE_SECONDS = 4.0  # LiveKit's server tells of newcomers every 3 s
 APPEARING_SECONDS = 10.0

@@ -6,11 +6,11 @@ import json
 import structlog
 from livekit import rtc
 
+from agent.clock import now
 from agent.handlers import listen
 from agent.message_forms import MAX_BYTES
 from agent.messages import Messages, refused
 from agent.presence import is_recorded
-from agent.recorder import now
 from agent.segments import Segment, Segments
 from agent.session.errors import MessageRefused, what_failed
 from agent.session.rooms import storable

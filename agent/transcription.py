@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 from livekit import rtc
 
+from agent.clock import now
 from agent.ear import Ear
 from agent.handlers import listen
 from agent.kept_audio import KeptAudio
@@ -18,7 +19,7 @@ from agent.messages import Messages
 from agent.microphones import Microphones
 from agent.presence import is_recorded, published_already
 from agent.recognising import Recognising
-from agent.recorder import TAKEN_OVER, Recorder, now
+from agent.recorder import TAKEN_OVER, Recorder
 from agent.session.errors import what_failed
 from agent.session.events import GapNoted, Played, UtteranceHeard, milliseconds
 from agent.session.rooms import storable

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from agent.clock import now
 from agent.session.events import Event
 from agent.session.fold import Session, fold
 from agent.session.rooms import SessionInfo
@@ -10,7 +11,7 @@ from db import sessions
 from db.lease import one_turn
 from db.pool import Pool
 
-# The last event of a session, of which a recorder was last known to live at this time.
+# The last event of a session whose recorder was last known to live at this time.
 Conclusion = Callable[[Session, datetime | None], Event | None]
 
 
@@ -32,7 +33,8 @@ async def add_to_session(
         known = set(history.journaled)
         new = [event for event in [*history.restored, *events] if event not in known]
         session = fold(info, [*history.journaled, *new])
-        ending = conclude(session, turn.predecessor_until)
+        ago = turn.predecessor_ago
+        ending = conclude(session, now() - ago if ago is not None else None)
         if ending is not None and session.apply(ending):
             new.append(ending)
         await sessions.write(turn.connection, sessions.changes(session, new, finished=True), history.next_seq)

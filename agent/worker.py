@@ -10,11 +10,12 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
-from time import time
+from time import monotonic
 
 import structlog
 from livekit.agents import AgentServer, JobContext, JobProcess, JobRequest, WorkerPermissions
 
+from agent.clock import clock
 from agent.duty import Duty
 from agent.late_words import keep_transcribing_late
 from agent.logs import configure_process
@@ -51,7 +52,7 @@ def build_server(
 ) -> AgentServer:
     """The worker: hidden, data only, dispatched automatically, warm for the next room.
 
-    `accepted` is told when a room was accepted (s since 1970, by room sid).
+    `accepted` is told when a room was accepted (`monotonic` seconds, by room sid).
     """
     for name, value in FRAMEWORK_DEFAULTS.items():
         os.environ.setdefault(name, value)
@@ -142,6 +143,7 @@ def _why_it_did_not_start(error: BaseException | None, settings: Settings) -> Se
 
 async def record(ctx: JobContext) -> None:
     """A job begins: join the room and record it until `finish`."""
+    clock.set()  # this process may have waited for hours
     settings = settings_from_environment()
     room = ctx.job.room
     info, problems = session_info(room.name, room.sid, room.metadata, settings.recorder_room_prefix)
@@ -172,7 +174,7 @@ async def finish(ctx: JobContext) -> None:
 async def _accept_coaching_rooms(prefix: str, accepted: dict[str, float], request: JobRequest) -> None:
     """Answers at once: LiveKit waits no more than 3 s, and a room that nobody answered for is lost."""
     if request.room.name.startswith(prefix):
-        accepted[request.room.sid] = time()
+        accepted[request.room.sid] = monotonic()
         await request.accept()
     else:
         await request.reject(terminate=False)

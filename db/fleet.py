@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from uuid import UUID
 
 from agent.session.census import Held, Started
@@ -44,15 +43,13 @@ async def retire(pool: Pool, worker: str) -> None:
 async def held_sessions(pool: Pool) -> list[Held]:
     """Every session that is not completed, or that a recorder has not let go."""
     async with pool.acquire() as connection:
-        rows = await connection.fetch(queries["held_sessions"], DEAD_SECONDS)
+        rows = await connection.fetch(queries["held_sessions"], DEAD_SECONDS, LEASE_SECONDS)
     return [
         Held(
             row["session_id"],
             row["room_sid"] or "",
             alive=row["alive"],
-            last_seen=row["lease_expires_at"] - timedelta(seconds=LEASE_SECONDS)
-            if row["lease_expires_at"]
-            else row["updated_at"],
+            unseen=row["unseen"],
         )
         for row in rows
     ]
@@ -90,7 +87,7 @@ async def started(pool: Pool) -> dict[str, Started]:
     """How often recorders were started for rooms that lacked one, by room sid."""
     async with pool.acquire() as connection:
         rows = await connection.fetch(queries["load_starts"])
-    return {row["room_sid"]: Started(row["attempts"], row["at"]) for row in rows}
+    return {row["room_sid"]: Started(row["attempts"], row["ago"]) for row in rows}
 
 
 async def note_start(pool: Pool, room_sid: str, worker: str) -> int:

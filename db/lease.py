@@ -7,7 +7,7 @@ successor: the successor's claim has begun a new epoch, and the old one is refus
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from agent.session.errors import LeaseLost
@@ -25,8 +25,8 @@ class Lease:
     session_id: UUID
     owner: str
     epoch: int
-    # When a recorder that had the session before, and never let it go, was last known to live.
-    predecessor_until: datetime | None = None
+    # How long before this claim a recorder that had it, and never let it go, was last known to live.
+    predecessor_ago: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ async def claim(pool: Pool, info: SessionInfo, start_time: datetime, owner: str)
             LEASE_SECONDS,
         )
         if row is not None:
-            return Lease(info.session_id, owner, row["lease_epoch"], row["predecessor_until"])
+            return Lease(info.session_id, owner, row["lease_epoch"], row["predecessor_ago"])
         holder = await connection.fetchrow(queries["lease_holder"], info.session_id)
         return Holder(holder["lease_owner"] or "", holder["room_sid"] or "") if holder else Holder("", "")
 
@@ -75,7 +75,7 @@ class Turn:
     """A whole turn at a session that nobody records, in one transaction."""
 
     connection: Connection
-    predecessor_until: datetime | None  # as in `Lease`
+    predecessor_ago: timedelta | None  # as in `Lease`
 
 
 @asynccontextmanager
@@ -101,7 +101,7 @@ async def one_turn(
         )
         if row is None:
             raise LeaseLost
-        yield Turn(connection, row["predecessor_until"])
+        yield Turn(connection, row["predecessor_ago"])
         await connection.execute(queries["end_turn"], info.session_id)
 
 

@@ -17,8 +17,8 @@ set lease_owner = excluded.lease_owner,
 where s.lease_owner is null or s.lease_expires_at is null or s.lease_expires_at < now()
    or s.lease_owner = excluded.lease_owner
 returning lease_epoch,
-          -- When whoever had it before, and never let it go, was last known to live.
-          (select lease_expires_at - make_interval(secs => $9) from before) as predecessor_until
+          -- How long ago whoever had it before, and never let it go, was last known to live.
+          (select now() - (lease_expires_at - make_interval(secs => $9)) from before) as predecessor_ago
 
 -- name: lease_holder
 select lease_owner, room_sid from sessions where session_id = $1
@@ -49,7 +49,7 @@ set lease_owner = null,
     start_time = least(s.start_time, excluded.start_time)
 where s.lease_owner is null or s.lease_expires_at is null or s.lease_expires_at < now()
    or s.lease_owner = $8
-returning lease_expires_at - make_interval(secs => $9) as predecessor_until
+returning now() - (lease_expires_at - make_interval(secs => $9)) as predecessor_ago
 
 -- name: end_turn
 -- Until when a session was recorded matters only while it may go on.
@@ -60,7 +60,10 @@ update sessions set lease_expires_at = null where session_id = $1 and status = '
 update sessions set lease_owner = null where session_id = $1
 
 -- name: held_sessions
-select s.session_id, s.room_sid, s.lease_expires_at, s.updated_at,
+-- $2 is the lease in seconds.
+select s.session_id, s.room_sid,
+       extract(epoch from now() - coalesce(s.lease_expires_at - make_interval(secs => $2), s.updated_at))::float8
+           as unseen,
        s.lease_owner is not null and s.lease_expires_at > now()
        and (w.worker is null or w.seen_at > now() - make_interval(secs => $1)) as alive
 from sessions s
@@ -89,7 +92,7 @@ select exists (select from workers
 delete from workers where worker = $1 or seen_at < now() - interval '1 day'
 
 -- name: load_starts
-select room_sid, attempts, at from recorder_starts where at > now() - interval '1 hour'
+select room_sid, attempts, extract(epoch from now() - at)::float8 as ago from recorder_starts where at > now() - interval '1 hour'
 
 -- name: note_start
 insert into recorder_starts as r (room_sid, worker, attempts, at) values ($1, $2, 1, now())

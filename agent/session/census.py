@@ -1,22 +1,22 @@
 """Who lacks a recorder, and whose record lacks an end: LiveKit's rooms beside the database's leases.
 
-Pure: what LiveKit and PostgreSQL said goes in, what is to be done comes out.
+Pure: what LiveKit and PostgreSQL said goes in, what is to be done comes out. All times are seconds that have
+passed, each by one clock: those of a worker, of LiveKit and of the database need not agree.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from uuid import UUID
 
-FRESH = timedelta(seconds=2)  # whom LiveKit has just sent a recorder needs none yet
-TAKES = timedelta(seconds=6)  # a recorder that was started is given so long to claim its session
+FRESH = 2.0  # whom LiveKit has just sent a recorder needs none yet
+TAKES = 6.0  # a recorder that was started is given so long to claim its session
 ATTEMPTS = 5  # recorders started for a room in vain before that is an error, and only tried now and then
-NOW_AND_THEN = timedelta(seconds=60)
+NOW_AND_THEN = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class LiveRoom:
-    """A coaching room that LiveKit has. `since`: when the first who is there now joined; None when empty.
+    """A coaching room that LiveKit has. `waiting`: since the first who is there joined; None when empty.
 
     `witnessed`: a hidden agent is listed, which may be the ghost of one that was killed up to 20 s ago.
     """
@@ -24,7 +24,7 @@ class LiveRoom:
     session_id: UUID
     room_name: str
     room_sid: str
-    since: datetime | None
+    waiting: float | None
     witnessed: bool
 
 
@@ -35,15 +35,15 @@ class Held:
     session_id: UUID
     room_sid: str
     alive: bool
-    last_seen: datetime  # when its recorder last renewed the lease
+    unseen: float  # since its recorder last renewed the lease
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """How often a recorder was started for a room without one, and when last."""
+    """How often a recorder was started for a room without one, and how long ago the last time."""
 
     attempts: int
-    at: datetime
+    ago: float
 
 
 def needs_a_look(room_sid: str, session_id: UUID, held: Mapping[UUID, Held]) -> bool:
@@ -53,30 +53,28 @@ def needs_a_look(room_sid: str, session_id: UUID, held: Mapping[UUID, Held]) -> 
 
 
 def without_recorder(
-    rooms: Iterable[LiveRoom], held: Mapping[UUID, Held], started: Mapping[str, Started], now: datetime
+    rooms: Iterable[LiveRoom], held: Mapping[UUID, Held], started: Mapping[str, Started]
 ) -> list[LiveRoom]:
     """Rooms with someone in them that need a recorder, longest waiting first."""
     waiting = [
-        (room.since, room.room_sid, room)
+        (-room.waiting, room.room_sid, room)
         for room in rooms
-        if room.since is not None
-        and now - room.since >= FRESH
+        if room.waiting is not None
+        and room.waiting >= FRESH
         and needs_a_look(room.room_sid, room.session_id, held)
         and not (room.witnessed and _held_elsewhere(room, held))
-        and _may_try(started.get(room.room_sid), now)
+        and _may_try(started.get(room.room_sid))
     ]
     return [room for _, _, room in sorted(waiting, key=lambda entry: entry[:2])]
 
 
-def abandoned(
-    room_sids: Iterable[str], held: Iterable[Held], now: datetime, *, after: timedelta
-) -> list[Held]:
+def abandoned(room_sids: Iterable[str], held: Iterable[Held], *, after: float) -> list[Held]:
     """Sessions that nobody records any more and whose room is gone: they will not be completed otherwise."""
     there = set(room_sids)
     return [
         session
         for session in held
-        if not session.alive and session.room_sid not in there and now - session.last_seen >= after
+        if not session.alive and session.room_sid not in there and session.unseen >= after
     ]
 
 
@@ -91,7 +89,7 @@ def _held_elsewhere(room: LiveRoom, held: Mapping[UUID, Held]) -> bool:
     return holder is not None and holder.alive and holder.room_sid != room.room_sid
 
 
-def _may_try(before: Started | None, now: datetime) -> bool:
+def _may_try(before: Started | None) -> bool:
     if before is None:
         return True
-    return now - before.at >= (TAKES if before.attempts < ATTEMPTS else NOW_AND_THEN)
+    return before.ago >= (TAKES if before.attempts < ATTEMPTS else NOW_AND_THEN)

@@ -1,6 +1,5 @@
 """Which rooms need a recorder, and which sessions an end."""
 
-from datetime import timedelta
 from uuid import UUID, uuid4
 
 from agent.session.census import (
@@ -13,71 +12,68 @@ from agent.session.census import (
     needs_a_look,
     without_recorder,
 )
-from tests.unit.builders import SESSION_ID, at
-
-NOW = at(100)
+from tests.unit.builders import SESSION_ID
 
 
 def room(
-    since: float | None = 0, sid: str = "RM_1", session: UUID = SESSION_ID, *, witnessed: bool = False
+    waiting: float | None = 100, sid: str = "RM_1", session: UUID = SESSION_ID, *, witnessed: bool = False
 ) -> LiveRoom:
-    return LiveRoom(session, f"coaching-{session}", sid, at(since) if since is not None else None, witnessed)
+    return LiveRoom(session, f"coaching-{session}", sid, waiting, witnessed)
 
 
 def held(
-    *, alive: bool, sid: str = "RM_1", last_seen: float = 90, session: UUID = SESSION_ID
+    *, alive: bool, sid: str = "RM_1", unseen: float = 10, session: UUID = SESSION_ID
 ) -> dict[UUID, Held]:
-    return {session: Held(session, sid, alive, at(last_seen))}
+    return {session: Held(session, sid, alive, unseen)}
 
 
 def test_a_room_that_nobody_ever_recorded_needs_a_recorder() -> None:
-    assert without_recorder([room()], {}, {}, NOW) == [room()]
+    assert without_recorder([room()], {}, {}) == [room()]
 
 
 def test_a_room_whose_recorder_is_dead_needs_another() -> None:
-    assert without_recorder([room()], held(alive=False), {}, NOW) == [room()]
+    assert without_recorder([room()], held(alive=False), {}) == [room()]
 
 
 def test_a_room_with_a_living_recorder_needs_none() -> None:
-    assert without_recorder([room()], held(alive=True), {}, NOW) == []
+    assert without_recorder([room()], held(alive=True), {}) == []
 
 
 def test_an_empty_room_needs_none() -> None:
-    assert without_recorder([room(None)], {}, {}, NOW) == []
+    assert without_recorder([room(None)], {}, {}) == []
 
 
 def test_a_room_that_livekit_has_just_sent_a_recorder_to_needs_none_yet() -> None:
-    assert without_recorder([room(99)], {}, {}, NOW) == []
-    assert without_recorder([room(98)], {}, {}, NOW) == [room(98)]
+    assert without_recorder([room(1)], {}, {}) == []
+    assert without_recorder([room(2)], {}, {}) == [room(2)]
 
 
 def test_the_ghost_of_a_killed_recorder_does_not_count() -> None:
     haunted = room(witnessed=True)
-    assert without_recorder([haunted], held(alive=False), {}, NOW) == [haunted]
+    assert without_recorder([haunted], held(alive=False), {}) == [haunted]
 
 
 def test_a_second_room_of_a_session_waits_while_the_recorder_of_the_first_finishes() -> None:
     waits, unseen = room(sid="RM_2", witnessed=True), room(sid="RM_2")
-    assert without_recorder([waits], held(alive=True), {}, NOW) == []
-    assert without_recorder([unseen], held(alive=True), {}, NOW) == [unseen]
+    assert without_recorder([waits], held(alive=True), {}) == []
+    assert without_recorder([unseen], held(alive=True), {}) == [unseen]
 
 
 def test_a_recorder_that_was_just_started_is_given_time() -> None:
-    assert without_recorder([room()], {}, {"RM_1": Started(1, at(96))}, NOW) == []
-    assert without_recorder([room()], {}, {"RM_1": Started(1, at(94))}, NOW) == [room()]
+    assert without_recorder([room()], {}, {"RM_1": Started(1, 4)}) == []
+    assert without_recorder([room()], {}, {"RM_1": Started(1, 6)}) == [room()]
 
 
 def test_what_was_tried_too_often_is_said_aloud_and_tried_now_and_then() -> None:
-    in_vain = {"RM_1": Started(ATTEMPTS, at(90))}
-    assert without_recorder([room()], {}, in_vain, NOW) == []
-    again = NOW + timedelta(seconds=60)
-    assert given_up(without_recorder([room()], {}, in_vain, again), in_vain) == [room()]
-    assert given_up([room()], {"RM_1": Started(ATTEMPTS - 1, at(90))}) == []
+    in_vain, again = {"RM_1": Started(ATTEMPTS, 10)}, {"RM_1": Started(ATTEMPTS, 60)}
+    assert without_recorder([room()], {}, in_vain) == []
+    assert given_up(without_recorder([room()], {}, again), again) == [room()]
+    assert given_up([room()], {"RM_1": Started(ATTEMPTS - 1, 10)}) == []
 
 
 def test_the_longest_waiting_is_first() -> None:
-    rooms = [room(20, "RM_2", uuid4()), room(10, "RM_1", uuid4()), room(10, "RM_0", uuid4())]
-    assert [r.room_sid for r in without_recorder(rooms, {}, {}, NOW)] == ["RM_0", "RM_1", "RM_2"]
+    rooms = [room(80, "RM_2", uuid4()), room(90, "RM_1", uuid4()), room(90, "RM_0", uuid4())]
+    assert [r.room_sid for r in without_recorder(rooms, {}, {})] == ["RM_0", "RM_1", "RM_2"]
 
 
 def test_only_rooms_without_a_living_recorder_are_looked_into() -> None:
@@ -88,9 +84,9 @@ def test_only_rooms_without_a_living_recorder_are_looked_into() -> None:
 
 
 def test_a_session_without_room_and_recorder_is_abandoned() -> None:
-    after = timedelta(seconds=4)
+    after = 4
     (lost,) = held(alive=False).values()
     (alive,) = held(alive=True).values()
-    (fresh,) = held(alive=False, last_seen=98).values()
-    assert abandoned([], [lost, alive, fresh], NOW, after=after) == [lost]
-    assert abandoned(["RM_1"], [lost], NOW, after=after) == []
+    (fresh,) = held(alive=False, unseen=2).values()
+    assert abandoned([], [lost, alive, fresh], after=after) == [lost]
+    assert abandoned(["RM_1"], [lost], after=after) == []
