@@ -1,6 +1,7 @@
 """Events that are not in the database yet: in memory, and on disk too while the database is away."""
 
 import asyncio
+import errno
 from datetime import datetime
 
 import structlog
@@ -18,6 +19,7 @@ class Backlog:
         self._spool = spool
         self._events: list[Event] = []
         self._spooled = 0
+        self._failed_with: int | None = None  # a full disk is told once
         self._disk = asyncio.Lock()
 
     def __len__(self) -> int:
@@ -46,8 +48,12 @@ class Backlog:
             try:
                 await asyncio.to_thread(self._spool.append, waiting)
             except OSError as error:
-                log.error("spool_failed", error=type(error).__name__, errno=error.errno)
+                if error.errno != self._failed_with:
+                    reason = errno.errorcode.get(error.errno or 0, "")
+                    log.error("spool_failed", error=type(error).__name__, errno=error.errno, reason=reason)
+                self._failed_with = error.errno
                 return False
+            self._failed_with = None
             self._spooled += len(waiting)
             return True
 

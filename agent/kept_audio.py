@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from threading import Lock
-from time import monotonic
 
 import structlog
 
+from agent.allowance import Allowance
 from agent.audio_files import LOCK, SPEAKING, UNFINISHED, UTTERANCE, abandoned_audio, flac, head_of, lock
 from agent.session.rooms import SessionInfo
 from agent.spoken import Spoken
@@ -22,8 +22,6 @@ from agent.spool import header_of
 from agent.utterances import Samples
 
 log = structlog.stdlib.get_logger()
-
-MEASURE_SECONDS = 5.0  # between looks at how much the folder holds
 
 
 @dataclass(slots=True)
@@ -64,7 +62,7 @@ class KeptAudio:
         self._header = header_of(info, owner)
         self._name = f"{info.session_id}.{owner}"
         self._limit = limit  # bytes in the folder, everyone's together
-        self._holds, self._measured_at = 0, -MEASURE_SECONDS
+        self._allowance = Allowance(folder, limit, "RECORDER_AUDIO_MB")
         self._numbers = count(1)
         self._lock: int | None = None
         self._locking = Lock()  # utterances are written in threads
@@ -152,20 +150,8 @@ class KeptAudio:
             if self._lock is None:
                 self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                 self._lock = lock(self._folder / f"{self._name}{LOCK}", wait=True)
-            if monotonic() - self._measured_at >= MEASURE_SECONDS:
-                self._measured_at = monotonic()
-                with os.scandir(self._folder) as files:
-                    self._holds = sum(_size(file) for file in files)
-        if self._holds >= self._limit:
-            raise OSError(errno.EDQUOT, "RECORDER_AUDIO_MB")
+            self._allowance.require()
         return self._folder / f"{self._name}.{next(self._numbers)}{suffix}"
-
-
-def _size(file: os.DirEntry[str]) -> int:
-    try:
-        return file.stat().st_size
-    except FileNotFoundError:
-        return 0  # gone since we looked
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -17,6 +17,7 @@ from uuid import uuid4
 import stamina
 import structlog
 
+from agent.allowance import Allowance
 from agent.backlog import Backlog
 from agent.clock import now
 from agent.session.errors import LeaseLost, SessionNotSaved, what_failed
@@ -49,13 +50,15 @@ def worker_name() -> str:
 class Recorder:
     """Keeps one session's record: in memory, in the journal, and finished."""
 
-    def __init__(self, info: SessionInfo, pool: Pool, spool_dir: Path) -> None:
+    def __init__(
+        self, info: SessionInfo, pool: Pool, spool_dir: Path, *, allowance: Allowance | None = None
+    ) -> None:
         self.session = Session(info)
         self.superseded = asyncio.Event()  # another recorder holds this room: leave it alone
         self.began_at = now()  # since when we see what happens in the room
         self.owner = f"{worker_name()}+{os.getpid()}-{uuid4().hex[:8]}"
         self._pool = pool
-        self._backlog = Backlog(Spool(spool_dir, info, self.owner))
+        self._backlog = Backlog(Spool(spool_dir, info, self.owner, allowance=allowance))
         self._lease: Lease | None = None
         self._waiting_since: float | None = None
         self._next_seq = 0
@@ -153,8 +156,9 @@ class Recorder:
         if self._lease is not None:
             with suppress(Exception):
                 await release(self._pool, self._lease, goes_on=bool(self.session.present))
-        if self._backlog:
-            await self._secure()  # also what came while we let go: whoever replays the spool adds it
+        # Also what came while we let go: whoever replays the spool adds it.
+        if self._backlog and not await self._secure():
+            log.error("events_lost", events=len(self._backlog))  # neither database nor disk takes them
         self._backlog.abandon()
         log.info("session_finished", **summary(self.session), in_database=not self._backlog)
 

@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     recorder_spool_dir: Path = Field(
         Path(".recorder/spool"), description="Where events wait on disk while the database is away"
     )
+    recorder_spool_mb: int = Field(
+        1024, ge=1, description="MB of events that may wait in RECORDER_SPOOL_DIR; beyond it in memory only"
+    )
     recorder_audio_mb: int = Field(
         1024,
         ge=0,

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 from uuid import UUID
 
+from agent.allowance import Allowance
 from agent.session.events import Event, from_row, iso, to_row
 from agent.session.rooms import SessionInfo
 
@@ -24,8 +25,11 @@ from agent.session.rooms import SessionInfo
 class Spool:
     """One recorder's file. It exists only while events wait in it."""
 
-    def __init__(self, folder: Path, info: SessionInfo, owner: str) -> None:
+    def __init__(
+        self, folder: Path, info: SessionInfo, owner: str, *, allowance: Allowance | None = None
+    ) -> None:
         self._folder = folder
+        self._allowance = allowance
         self._path = folder / f"{info.session_id}.{owner}.jsonl"
         self._header = header_of(info, owner)
         self._file: FileIO | None = None
@@ -33,6 +37,8 @@ class Spool:
 
     def append(self, events: Sequence[Event]) -> None:
         """Write events through to the disk. Raises OSError when it cannot take them; then none is there."""
+        if self._allowance:
+            self._allowance.require()
         file = self._file or self._created()
         header = [] if self._size else [self._header]
         data = "".join(map(_line, [*header, *map(_as_json, events)])).encode()

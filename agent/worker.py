@@ -15,6 +15,7 @@ from time import monotonic
 import structlog
 from livekit.agents import AgentServer, JobContext, JobProcess, JobRequest, WorkerPermissions
 
+from agent.allowance import Allowance
 from agent.clock import clock
 from agent.duty import Duty
 from agent.late_words import keep_transcribing_late
@@ -155,7 +156,9 @@ async def record(ctx: JobContext) -> None:
         stack.push_async_callback(pool.close)
         recogniser: Recogniser = ctx.proc.userdata["recogniser"]
         stack.push_async_callback(recogniser.aclose)
-        recorder = Recorder(info, pool, settings.recorder_spool_dir)
+        spool_dir = settings.recorder_spool_dir
+        allowance = Allowance(spool_dir, settings.recorder_spool_mb * 1_000_000, "RECORDER_SPOOL_MB")
+        recorder = Recorder(info, pool, spool_dir, allowance=allowance)
         recording = RoomRecording(ctx, recorder, recogniser, settings)
         if await recording.begin():
             stack.push_async_callback(recording.end)

@@ -8,7 +8,10 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
+from agent.allowance import Allowance
+from agent.backlog import Backlog
 from agent.session.events import Event
 from agent.spool import Spool, Spooled, abandoned, read
 from tests.unit.builders import SESSION_ID, STUDENT_ID, ended, gap, heard, info, joined, left, reading, scored
@@ -210,3 +213,29 @@ def test_a_disk_that_was_full_for_a_while_costs_no_event(spool: Spool, tmp_path:
     spool.append(words)
     spool.append(EVENTS)
     assert set(read(only_file(tmp_path)).events) == {*words, *EVENTS}
+
+
+async def test_a_spool_that_may_not_grow_is_told_once_and_costs_nothing_while_memory_lasts(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "of-somebody-else.jsonl").write_bytes(bytes(1000))
+    full = Allowance(tmp_path, 1000, "RECORDER_SPOOL_MB")
+    backlog = Backlog(Spool(tmp_path, info(), "owner", allowance=full))
+    with capture_logs() as logged:
+        for event in EVENTS:
+            backlog.add(event)
+            assert not await backlog.secure()
+    assert [(line["event"], line["reason"]) for line in logged] == [("spool_failed", "EDQUOT")]
+    assert backlog.all() == EVENTS
+    assert [path.name for path in tmp_path.iterdir()] == ["of-somebody-else.jsonl"]
+
+
+async def test_a_spool_goes_on_when_there_is_room_again(tmp_path: Path) -> None:
+    backlog = Backlog(Spool(tmp_path, info(), "owner"))
+    for event in EVENTS:
+        backlog.add(event)
+    with disk_full_after(0):
+        assert not await backlog.secure()
+    assert await backlog.secure()
+    backlog.abandon()
+    assert read(only_file(tmp_path)).events == EVENTS
