@@ -234,8 +234,9 @@ async def test_a_spool_goes_on_when_there_is_room_again(tmp_path: Path) -> None:
     backlog = Backlog(Spool(tmp_path, info(), "owner"))
     for event in EVENTS:
         backlog.add(event)
-    with disk_full_after(0):
+    with capture_logs() as logged, disk_full_after(0):
         assert not await backlog.secure()
+    assert [line["event"] for line in logged] == ["spool_failed"]
     assert await backlog.secure()
     backlog.abandon()
     assert read(only_file(tmp_path)).events == EVENTS
