@@ -149,9 +149,10 @@ class Reconciler:
 
     async def _record(self, lacking: LiveRoom, room: Room, held: dict[UUID, Held]) -> None:
         """Start a recorder for the room here, after taking the session from whoever held it and is dead."""
+        if (attempt := await fleet.note_start(self._pool, room.sid, self._worker)) is None:
+            return
         if lacking.session_id in held:
             await fleet.revoke(self._pool, lacking.session_id)
-        attempt = await fleet.note_start(self._pool, room.sid, self._worker)
         log.info("recorder_started_for_room", room=room.name, room_sid=room.sid, attempt=attempt)
         self._begun[room.sid] = monotonic()
         self._launches.start(self._launch(room))

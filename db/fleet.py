@@ -1,13 +1,14 @@
 """The workers as the database knows them: who lives, who holds which session, who was sent where."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from uuid import UUID
 
-from agent.session.census import Held, Started
+from agent.session.census import TAKES, Held, Started
 from db.lease import LEASE_SECONDS
-from db.pool import Pool
+from db.pool import Connection, Pool
 from db.queries import queries
 
 BEAT_SECONDS = 1.0  # between two signs of life of a worker
@@ -17,14 +18,26 @@ _ACTING = 0x5E55_1036  # advisory lock of whoever reconciles; any constant that 
 
 @asynccontextmanager
 async def alone(pool: Pool) -> AsyncIterator[bool]:
-    """Whether we are the one who acts; nobody else does until the end of the context."""
-    async with pool.acquire() as connection:
-        acting: bool = await connection.fetchval("select pg_try_advisory_lock($1)", _ACTING)
+    """Whether we are the one who acts; nobody else does until the end of the context.
+
+    PostgreSQL itself ends the turn of one that hangs: its connection would stay, and with it the lock.
+    """
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(f"set local idle_in_transaction_session_timeout = '{DEAD_SECONDS:.0f}s'")
+        acting: bool = await connection.fetchval("select pg_try_advisory_xact_lock($1)", _ACTING)
+        alive = asyncio.create_task(_keep_alive(connection))
         try:
             yield acting
         finally:
-            if acting:
-                await connection.execute("select pg_advisory_unlock($1)", _ACTING)
+            alive.cancel()
+            with suppress(asyncio.CancelledError):
+                await alive
+
+
+async def _keep_alive(connection: Connection) -> None:
+    while True:
+        await asyncio.sleep(BEAT_SECONDS)
+        await connection.execute("select 1")
 
 
 async def beat(pool: Pool, worker: str, rooms: int, *, ready: bool) -> bool:
@@ -90,8 +103,11 @@ async def started(pool: Pool) -> dict[str, Started]:
     return {row["room_sid"]: Started(row["attempts"], row["ago"]) for row in rows}
 
 
-async def note_start(pool: Pool, room_sid: str, worker: str) -> int:
-    """Note that a recorder is started for a room; which attempt it is."""
+async def note_start(pool: Pool, room_sid: str, worker: str) -> int | None:
+    """Note that a recorder is started for a room; which attempt it is.
+
+    None: another worker has just started one, as it may where we hung while we acted.
+    """
     async with pool.acquire() as connection:
-        attempt: int = await connection.fetchval(queries["note_start"], room_sid, worker)
+        attempt: int | None = await connection.fetchval(queries["note_start"], room_sid, worker, TAKES)
     return attempt

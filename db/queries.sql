@@ -97,6 +97,7 @@ select room_sid, attempts, extract(epoch from now() - at)::float8 as ago from re
 -- name: note_start
 insert into recorder_starts as r (room_sid, worker, attempts, at) values ($1, $2, 1, now())
 on conflict (room_sid) do update set worker = excluded.worker, attempts = r.attempts + 1, at = now()
+where r.at <= now() - make_interval(secs => $3)
 returning attempts
 
 -- name: append_events

@@ -26,7 +26,8 @@ from agent.session.fold import Session, fold
 from agent.session.rooms import SessionInfo
 from agent.spool import Spool
 from agent.turns import add_to_session
-from db import sessions
+from bench.stack import until
+from db import fleet, sessions
 from db.lease import LEASE_SECONDS, Holder, Lease, claim, leased, release
 from db.pool import Pool, migrate
 
@@ -319,3 +320,41 @@ async def test_a_database_from_before_gets_the_columns_that_came_later(dsn: str,
     await pool.execute("alter table quality_readings drop column seconds")
     await migrate(dsn)
     assert await pool.fetchval("select count(seconds) from quality_readings") == 0
+
+
+async def _acts(pool: Pool) -> bool:
+    async with fleet.alone(pool) as acting:
+        return acting
+
+
+async def test_one_reconciler_acts_at_a_time_however_long_it_takes(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet, "DEAD_SECONDS", 1)
+    monkeypatch.setattr(fleet, "BEAT_SECONDS", 0.1)
+    async with fleet.alone(pool) as acting:
+        assert acting
+        acts_since = "select min(xact_start) from pg_stat_activity where state = 'idle in transaction'"
+        await until(lambda: pool.fetchval(f"select now() - ({acts_since}) > interval '2 seconds'"))
+        assert not await _acts(pool)
+    assert await _acts(pool)
+
+
+async def test_a_reconciler_that_hangs_does_not_keep_the_others_from_acting(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet, "DEAD_SECONDS", 1)
+    monkeypatch.setattr(fleet, "BEAT_SECONDS", 3600)
+    hangs = fleet.alone(pool)
+    assert await hangs.__aenter__()
+    assert not await _acts(pool)
+    await until(lambda: _acts(pool))
+    with pytest.raises(asyncpg.InterfaceError, match="closed"):
+        await hangs.__aexit__(None, None, None)
+
+
+async def test_two_workers_that_act_at_once_start_one_recorder(pool: Pool) -> None:
+    assert await fleet.note_start(pool, "RM_1", "first") == 1
+    assert await fleet.note_start(pool, "RM_1", "second") is None
+    await pool.execute("update recorder_starts set at = now() - interval '1 minute'")
+    assert await fleet.note_start(pool, "RM_1", "second") == 2
