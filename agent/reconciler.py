@@ -63,6 +63,7 @@ class Reconciler:
         self._worker = worker
         self._begun = accepted  # when a room was accepted, or a recorder started for it, by room sid
         self._duty = duty
+        self._told: set[str] = set()  # those of them that other workers know of
         self._now = asyncio.Event()
         self._trouble: str | None = None
         self._occupied_since: dict[str, float] = {}  # by room sid, as far as we have seen
@@ -73,6 +74,13 @@ class Reconciler:
         for room_sid in room_sids:
             self._begun.pop(room_sid, None)
         self._now.set()
+
+    async def tell_others(self) -> None:
+        """Let other workers know of the rooms that LiveKit has sent us: our jobs may take long to begin."""
+        for room_sid in set(self._begun) - self._told:
+            await fleet.note_start(self._pool, room_sid, self._worker)
+            self._told.add(room_sid)
+        self._told &= set(self._begun)
 
     def starting(self) -> bool:
         """Whether a recorder is being started just now."""
@@ -155,6 +163,7 @@ class Reconciler:
             await fleet.revoke(self._pool, lacking.session_id)
         log.info("recorder_started_for_room", room=room.name, room_sid=room.sid, attempt=attempt)
         self._begun[room.sid] = monotonic()
+        self._told.add(room.sid)
         self._launches.start(self._launch(room))
 
     async def _launch(self, room: Room) -> None:

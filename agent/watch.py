@@ -26,6 +26,7 @@ async def keep_watch(
         try:
             ready = not duty.draining and len(now) < max_rooms
             duty.note_others(ready=await fleet.beat(pool, worker, len(now), ready=ready))
+            await reconciler.tell_others()
             for room_sid in gone:
                 await fleet.revoke_of_job(pool, worker, room_sid)
         except Exception as error:

@@ -94,12 +94,13 @@ async def revoke_of_job(pool: Pool, worker: str, room_sid: str) -> None:
     """The same for the session of a worker's job that is gone; one that ended well has let go already."""
     async with pool.acquire() as connection:
         await connection.execute(queries["revoke_leases_of_job"], worker, room_sid)
+        await connection.execute(queries["void_start"], worker, room_sid, TAKES)
 
 
 async def started(pool: Pool) -> dict[str, Started]:
-    """How often recorders were started for rooms that lacked one, by room sid."""
+    """How often recorders were started, by room sid. One whose worker died need not be waited for."""
     async with pool.acquire() as connection:
-        rows = await connection.fetch(queries["load_starts"])
+        rows = await connection.fetch(queries["load_starts"], DEAD_SECONDS, TAKES)
     return {row["room_sid"]: Started(row["attempts"], row["ago"]) for row in rows}
 
 
@@ -109,5 +110,7 @@ async def note_start(pool: Pool, room_sid: str, worker: str) -> int | None:
     None: another worker has just started one, as it may where we hung while we acted.
     """
     async with pool.acquire() as connection:
-        attempt: int | None = await connection.fetchval(queries["note_start"], room_sid, worker, TAKES)
+        attempt: int | None = await connection.fetchval(
+            queries["note_start"], room_sid, worker, TAKES, DEAD_SECONDS
+        )
     return attempt

@@ -92,13 +92,28 @@ select exists (select from workers
 delete from workers where worker = $1 or seen_at < now() - interval '1 day'
 
 -- name: load_starts
-select room_sid, attempts, extract(epoch from now() - at)::float8 as ago from recorder_starts where at > now() - interval '1 hour'
+-- Of a worker that is dead ($1: not seen for so many seconds) nothing will come: as if it was long ago ($2).
+select r.room_sid, r.attempts,
+       greatest(extract(epoch from now() - r.at)::float8,
+                case when w.seen_at > now() - make_interval(secs => $1) then 0 else $2 end) as ago
+from recorder_starts r left join workers w using (worker)
+where r.at > now() - interval '1 hour'
 
 -- name: note_start
+-- Nothing where one was started less than so many seconds ($3) ago, by a worker that lives ($4, as above).
 insert into recorder_starts as r (room_sid, worker, attempts, at) values ($1, $2, 1, now())
-on conflict (room_sid) do update set worker = excluded.worker, attempts = r.attempts + 1, at = now()
+on conflict (room_sid) do update
+set worker = excluded.worker,
+    attempts = case when r.at > now() - interval '10 minutes' then r.attempts + 1 else 1 end,
+    at = now()
 where r.at <= now() - make_interval(secs => $3)
+   or not exists (select from workers w
+                  where w.worker = r.worker and w.seen_at > now() - make_interval(secs => $4))
 returning attempts
+
+-- name: void_start
+-- The job that was started is gone: the next need not wait ($3: as long as one is given).
+update recorder_starts set at = least(at, now() - make_interval(secs => $3)) where worker = $1 and room_sid = $2
 
 -- name: append_events
 insert into session_events (session_id, seq, at, kind, data)

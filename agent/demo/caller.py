@@ -5,10 +5,12 @@ As a program (`python -m agent.demo.caller --help`) it can be killed like a clie
 
 import argparse
 import asyncio
+import atexit
 import json
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -24,6 +26,10 @@ from agent.demo.microphone import Microphone, Spoken
 from agent.demo.outbound import Outbound
 from agent.demo.sfu_api import token
 from agent.demo.speech import Speech
+
+# A native thread of the SDK that waits for the interpreter while that ends aborts the process (1 exit in 20).
+# After the SDK's own exit handler, which runs before this one, such threads get their turn.
+atexit.register(time.sleep, 0.2)
 
 
 class Caller:

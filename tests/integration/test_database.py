@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from agent.abandoned import complete_abandoned
 from agent.recorder import Recorder
 from agent.replay import replay
+from agent.session.census import TAKES
 from agent.session.errors import LeaseLost
 from agent.session.events import (
     Event,
@@ -354,7 +355,22 @@ async def test_a_reconciler_that_hangs_does_not_keep_the_others_from_acting(
 
 
 async def test_two_workers_that_act_at_once_start_one_recorder(pool: Pool) -> None:
+    for worker in ("first", "second"):
+        await fleet.beat(pool, worker, 0, ready=True)
     assert await fleet.note_start(pool, "RM_1", "first") == 1
     assert await fleet.note_start(pool, "RM_1", "second") is None
     await pool.execute("update recorder_starts set at = now() - interval '1 minute'")
     assert await fleet.note_start(pool, "RM_1", "second") == 2
+
+
+async def test_a_start_whose_job_or_worker_is_gone_is_not_waited_for(pool: Pool) -> None:
+    for worker in ("first", "second"):
+        await fleet.beat(pool, worker, 0, ready=True)
+    await fleet.note_start(pool, "RM_1", "first")
+    assert (await fleet.started(pool))["RM_1"].ago < TAKES
+    await fleet.revoke_of_job(pool, "first", "RM_1")
+    assert (await fleet.started(pool))["RM_1"].ago >= TAKES
+    assert await fleet.note_start(pool, "RM_1", "first") == 2
+    await pool.execute("update workers set seen_at = now() - interval '1 minute' where worker = 'first'")
+    assert (await fleet.started(pool))["RM_1"].ago >= TAKES
+    assert await fleet.note_start(pool, "RM_1", "second") == 3
