@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
@@ -56,6 +57,12 @@ class Backlog:
             self._failed_with = None
             self._spooled += len(waiting)
             return True
+
+    def keep_only(self, events: Sequence[Event]) -> None:
+        """Forget the others; what is on disk already stays there until all of it is written."""
+        kept = set(events)
+        self._spooled = sum(event in kept for event in self._events[: self._spooled])
+        self._events = list(events)
 
     def abandon(self) -> None:
         """Leave what is on disk to whoever replays it."""

@@ -121,7 +121,9 @@ class Reconciler:
     async def reconcile(self, livekit: api.LiveKitAPI) -> None:
         """One round: start what is missing, complete what was abandoned."""
         rooms = await coaching_rooms(livekit, self._settings.recorder_room_prefix)
-        held = {session.session_id: session for session in await fleet.held_sessions(self._pool)}
+        held = {
+            session.session_id: session for session in await fleet.held_sessions(self._pool, self._worker)
+        }
         started = await fleet.started(self._pool)
         ours = self._on_our_hands()
         looked_at = await self._occupied(livekit, (r for r in rooms if r.sid not in ours), held)

@@ -20,9 +20,10 @@ import structlog
 from agent.allowance import Allowance
 from agent.backlog import Backlog
 from agent.clock import now
+from agent.session.doubles import without_doubles
 from agent.session.errors import LeaseLost, SessionNotSaved, what_failed
 from agent.session.events import Event, GapNoted, evidence, milliseconds
-from agent.session.fold import Session
+from agent.session.fold import Session, fold
 from agent.session.rooms import SessionInfo
 from agent.session.summary import summary
 from agent.spool import Spool
@@ -147,6 +148,7 @@ class Recorder:
         """Save for the last time and let go of the session."""
         if self.session.start_time is None:
             return
+        await self._await_our_turn()
         self._know_predecessor(None)
         if self.superseded.is_set():
             await self._leave_to_the_other()
@@ -161,6 +163,18 @@ class Recorder:
             log.error("events_lost", events=len(self._backlog))  # neither database nor disk takes them
         self._backlog.abandon()
         log.info("session_finished", **summary(self.session), in_database=not self._backlog)
+
+    async def _await_our_turn(self) -> None:
+        """The other recorder of our room ends with it as well, or its lease runs out."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2 * LEASE_SECONDS):
+                while self._lease is None and not self.superseded.is_set():
+                    try:
+                        await self._write()
+                    except LeaseLost:
+                        await asyncio.sleep(FLUSH_SECONDS)
+                    except Exception:  # `save` tells, and tries again
+                        return
 
     async def _leave_to_the_other(self) -> None:
         """Drop what the other recorder has too; what is from before its time goes to the spool."""
@@ -231,8 +245,7 @@ class Recorder:
             raise LeaseLost
         history = await sessions.load_history(self._pool, claimed.session_id)
         self._next_seq = history.next_seq
-        for event in history.journaled:
-            self._version += self.session.apply(event)
+        self._go_on_from(history.journaled)
         for event in history.restored:
             self.record(event)
         self._row_is_final = claimed.epoch > 1
@@ -241,10 +254,23 @@ class Recorder:
         log.info("session_claimed", epoch=claimed.epoch, events_before=len(history.journaled))
         return claimed
 
+    def _go_on_from(self, journaled: Sequence[Event]) -> None:
+        """Take in what is known; what we have told as well while another recorded is told once."""
+        untold = without_doubles(self._backlog.all(), journaled)
+        self._backlog.keep_only(untold)
+        self.session = fold(self.session.info, [*journaled, *untold])
+        self._version += len(journaled)
+
     def _last_known(self, claimed: Lease, journaled: Sequence[Event]) -> datetime | None:
-        """When a recorder that never let the session go was last known to record it; None: there was none."""
-        if claimed.predecessor_ago is None or not journaled:
+        """When a recorder that never let the session go was last known to record it; None: there was none.
+
+        One that let it go as we waited for our turn in the same room had recorded since before we came.
+        """
+        if not journaled:
             return None
+        if claimed.predecessor_ago is None:
+            waited = claimed.same_room and max(map(evidence, journaled)) >= self.began_at
+            return self.began_at if waited else None
         alive_until = milliseconds(now() - claimed.predecessor_ago)
         return min(max(alive_until, *map(evidence, journaled)), self.began_at)
 
@@ -252,7 +278,7 @@ class Recorder:
         if self._knows_predecessor:
             return
         self._knows_predecessor, self._predecessor_until = True, until
-        if until is not None:
+        if until is not None and until < self.began_at:
             log.warning("session_taken_over", missed_seconds=(self.began_at - until).total_seconds())
             self.record(GapNoted(at=until, until=self.began_at, what="everything", reason=TAKEN_OVER))
         for tell in self._awaiting_claim:

@@ -1,12 +1,13 @@
 """Who spoke, from when to when: what is known of an utterance before its words are."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from agent.recognition import Words
 from agent.session.coverage import TRANSCRIPTION_UNAVAILABLE
 from agent.session.events import GapNoted, Played, UtteranceHeard
 from agent.session.rooms import storable
+from agent.session.spans import Span, mostly_the_same
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,5 +50,4 @@ class Spoken:
         """The same speech, cut elsewhere: half of the shorter one lies in the other."""
         if (self.identity, self.track) != (other.identity, other.track):
             return False
-        common = min(self.end, other.end) - max(self.begin, other.begin)
-        return common > timedelta(0) and 2 * common >= min(self.end - self.begin, other.end - other.begin)
+        return mostly_the_same(Span(self.begin, self.end), Span(other.begin, other.end))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from agent.clock import now
+from agent.session.doubles import without_doubles
 from agent.session.events import Event
 from agent.session.fold import Session, fold
 from agent.session.rooms import SessionInfo
@@ -31,7 +32,8 @@ async def add_to_session(
     async with one_turn(pool, info, start_time, owner) as turn:
         history = await sessions.load_history(pool, info.session_id)
         known = set(history.journaled)
-        new = [event for event in [*history.restored, *events] if event not in known]
+        untold = without_doubles(events, history.journaled)
+        new = [event for event in [*history.restored, *untold] if event not in known]
         session = fold(info, [*history.journaled, *new])
         ago = turn.predecessor_ago
         ending = conclude(session, now() - ago if ago is not None else None)

@@ -13,6 +13,7 @@ from db.queries import queries
 
 BEAT_SECONDS = 1.0  # between two signs of life of a worker
 DEAD_SECONDS = 4.0  # without a sign of life after which a worker's recorders count as dead
+BUSY_SECONDS = 10.0  # beyond its lease in which a recorder may be late, where its worker lives
 _ACTING = 0x5E55_1036  # advisory lock of whoever reconciles; any constant that nobody else uses
 
 
@@ -53,10 +54,12 @@ async def retire(pool: Pool, worker: str) -> None:
         await connection.execute(queries["retire_worker"], worker)
 
 
-async def held_sessions(pool: Pool) -> list[Held]:
-    """Every session that is not completed, or that a recorder has not let go."""
+async def held_sessions(pool: Pool, worker: str) -> list[Held]:
+    """Every session that is not completed, or that a recorder has not let go; `worker` asks."""
     async with pool.acquire() as connection:
-        rows = await connection.fetch(queries["held_sessions"], DEAD_SECONDS, LEASE_SECONDS)
+        rows = await connection.fetch(
+            queries["held_sessions"], DEAD_SECONDS, LEASE_SECONDS, worker, BUSY_SECONDS
+        )
     return [
         Held(
             row["session_id"],

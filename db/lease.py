@@ -27,6 +27,7 @@ class Lease:
     epoch: int
     # How long before this claim a recorder that had it, and never let it go, was last known to live.
     predecessor_ago: timedelta | None = None
+    same_room: bool = False  # who had it before had it in this room
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,13 @@ async def claim(pool: Pool, info: SessionInfo, start_time: datetime, owner: str)
             LEASE_SECONDS,
         )
         if row is not None:
-            return Lease(info.session_id, owner, row["lease_epoch"], row["predecessor_ago"])
+            return Lease(
+                info.session_id,
+                owner,
+                row["lease_epoch"],
+                row["predecessor_ago"],
+                same_room=bool(row["same_room"]),
+            )
         holder = await connection.fetchrow(queries["lease_holder"], info.session_id)
         return Holder(holder["lease_owner"] or "", holder["room_sid"] or "") if holder else Holder("", "")
 

@@ -1,6 +1,6 @@
 -- name: claim_session
 -- A new turn for this owner, unless another owner's lease still runs. $9 is the lease in seconds.
-with before as (select lease_expires_at from sessions where session_id = $1)
+with before as (select lease_expires_at, room_sid from sessions where session_id = $1)
 insert into sessions as s (session_id, room_name, room_sid, user_id, counselor_category, mode, status,
                            start_time, lease_owner, lease_epoch, lease_expires_at)
 values ($1, $2, $3, $4, $5, $6, 'in_progress', $7, $8, 1, now() + make_interval(secs => $9))
@@ -18,7 +18,8 @@ where s.lease_owner is null or s.lease_expires_at is null or s.lease_expires_at 
    or s.lease_owner = excluded.lease_owner
 returning lease_epoch,
           -- How long ago whoever had it before, and never let it go, was last known to live.
-          (select now() - (lease_expires_at - make_interval(secs => $9)) from before) as predecessor_ago
+          (select now() - (lease_expires_at - make_interval(secs => $9)) from before) as predecessor_ago,
+          (select before.room_sid = $3 from before) as same_room
 
 -- name: lease_holder
 select lease_owner, room_sid from sessions where session_id = $1
@@ -60,12 +61,17 @@ update sessions set lease_expires_at = null where session_id = $1 and status = '
 update sessions set lease_owner = null where session_id = $1
 
 -- name: held_sessions
+-- A worker that lives ($3 does, it asks) would have said that a job of its own is gone: a lease that ran out
+-- for no longer than $4 seconds tells of a busy machine. One that is not seen for $1 seconds is dead.
 -- $2 is the lease in seconds.
 select s.session_id, s.room_sid,
        extract(epoch from now() - coalesce(s.lease_expires_at - make_interval(secs => $2), s.updated_at))::float8
            as unseen,
-       s.lease_owner is not null and s.lease_expires_at > now()
-       and (w.worker is null or w.seen_at > now() - make_interval(secs => $1)) as alive
+       s.lease_owner is not null
+       and case when w.worker is null then s.lease_expires_at > now()
+                when w.worker = $3 or w.seen_at > now() - make_interval(secs => $1)
+                then s.lease_expires_at > now() - make_interval(secs => $4)
+                else false end as alive
 from sessions s
 left join workers w on w.worker = split_part(s.lease_owner, '+', 1)
 where (s.status = 'in_progress' and s.lease_epoch > 0) or s.lease_owner is not null

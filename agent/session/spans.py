@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -46,3 +46,9 @@ def without(spans: Iterable[Span], taken: Iterable[Span]) -> list[Span]:
 def seconds(spans: Iterable[Span]) -> float:
     """How long all of them are together; what is covered twice counts once."""
     return sum((span.end - span.begin).total_seconds() for span in union(spans))
+
+
+def mostly_the_same(one: Span, other: Span) -> bool:
+    """The same stretch, cut elsewhere: half of the shorter one lies in the other."""
+    common = min(one.end, other.end) - max(one.begin, other.begin)
+    return common > timedelta(0) and 2 * common >= min(one.end - one.begin, other.end - other.begin)
