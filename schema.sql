@@ -98,3 +98,116 @@ create table if not exists recorder_starts (
     attempts integer not null,
     at       timestamptz not null
 );
+
+-- What people see. The web part acts as the role `coaching_web`, which sees of each table what its policies
+-- let it see: the sessions of the user whom `app.user_id` names for the transaction, all for `app.role` admin.
+-- Recorders act as the tables' owner, whom no policy binds.
+create index if not exists sessions_by_start on sessions (start_time desc);
+
+-- What a client told of its session. Kept beside the record, so that whoever saves last, the fuller wins.
+alter table sessions add column if not exists client_record jsonb;
+
+create or replace function transcript_size(transcript jsonb) returns bigint
+language sql immutable parallel safe as $$
+    select coalesce(sum(length(trim(entry ->> 'text'))), 0)
+    from jsonb_array_elements(case jsonb_typeof(transcript) when 'array' then transcript else '[]' end) entry
+$$;
+
+-- The first argument unless the second says more.
+create or replace function fuller_transcript(one jsonb, other jsonb) returns jsonb
+language sql immutable parallel safe as $$
+    select case when transcript_size(other) > transcript_size(one) then other else one end
+$$;
+
+create or replace function fuller_metrics(one jsonb, other jsonb) returns jsonb
+language sql immutable parallel safe as $$
+    select case
+        when one -> 'total_readings' > '0' or other is null or jsonb_typeof(other) <> 'object' then one
+        else one || other
+    end
+$$;
+
+-- The words of a transcript, for search, with its user's id among them: so that one user's search reads one
+-- user's entries of the index. The first 200,000 characters (some four hours): a tsvector ends at 1 MB, and
+-- saving a session must never fail for want of an index.
+create or replace function transcript_words(transcript jsonb, user_id uuid) returns tsvector
+language plpgsql immutable parallel safe cost 1000 as $$
+declare
+    whose tsvector := array_to_tsvector(array_remove(array[user_id::text], null));
+begin
+    return whose || coalesce(to_tsvector('pg_catalog.simple', left((
+        select string_agg(entry ->> 'text', ' ')
+        from jsonb_array_elements(case jsonb_typeof(transcript) when 'array' then transcript else '[]' end) entry
+    ), 200000)), '');
+exception when program_limit_exceeded then
+    return whose;
+end
+$$;
+create index if not exists sessions_by_words on sessions using gin (transcript_words(transcript, user_id));
+
+do $$
+begin
+    if not exists (select from pg_roles where rolname = 'coaching_web') then
+        create role coaching_web nologin;
+    end if;
+    if not (select rolsuper from pg_roles where rolname = current_user) then
+        execute format('grant coaching_web to %I', current_user);
+    end if;
+exception
+    when duplicate_object or unique_violation then null;  -- another database of this server was faster
+    when insufficient_privilege then
+        if not exists (select from pg_roles where rolname = 'coaching_web') then
+            raise warning 'role coaching_web is missing: the web part will not serve. See README, "What people see"';
+        end if;
+end
+$$;
+
+-- These search and adopt as the owner, for the user of the transaction alone. PostgreSQL uses an index under a
+-- policy only for operators that cannot leak, and full-text search is none of them.
+create or replace function search_own_sessions(
+    words tsquery, of_mode text, of_status text, before_time timestamptz, before_id uuid, at_most integer
+) returns table (session_id uuid)
+language sql stable security definer set search_path from current as $$
+    select s.session_id from sessions s
+    where transcript_words(s.transcript, s.user_id) @@ case current_setting('app.role', true)
+              when 'admin' then words
+              else words && quote_literal(current_setting('app.user_id', true))::tsquery end
+      and (current_setting('app.role', true) = 'admin'
+           or s.user_id = nullif(current_setting('app.user_id', true), '')::uuid)
+      and (of_mode is null or s.mode = of_mode)
+      and (of_status is null or s.status = of_status)
+      and (before_time is null or (s.start_time, s.session_id) < (before_time, before_id))
+    order by s.start_time desc, s.session_id desc
+    limit at_most
+$$;
+create or replace function adopt_session(which uuid) returns void
+language sql volatile security definer set search_path from current as $$
+    update sessions set user_id = nullif(current_setting('app.user_id', true), '')::uuid
+    where session_id = which and user_id is null
+$$;
+revoke execute on function search_own_sessions, adopt_session from public;
+
+do $$
+declare
+    mine constant text := $p$(current_setting('app.role', true) = 'admin'
+        or user_id = nullif(current_setting('app.user_id', true), '')::uuid)$p$;
+    of_mine text;
+    name text;
+begin
+    if not exists (select from pg_roles where rolname = 'coaching_web') then
+        return;
+    end if;
+    foreach name in array array['sessions', 'video_participants', 'quality_readings', 'session_events'] loop
+        execute format('alter table %I enable row level security', name);
+        execute format('drop policy if exists own_sessions on %I', name);
+        -- The subquery sees what the policy of `sessions` shows.
+        of_mine := case name when 'sessions' then mine else format(
+            '(exists (select from sessions s where s.session_id = %I.session_id))', name) end;
+        execute format('create policy own_sessions on %I to coaching_web using %s', name, of_mine);
+    end loop;
+    execute format('grant usage on schema %I to coaching_web', current_schema());
+    grant select, insert, update on sessions, video_participants to coaching_web;
+    grant select on quality_readings, session_events to coaching_web;
+    grant execute on function search_own_sessions, adopt_session to coaching_web;
+end
+$$;

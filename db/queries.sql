@@ -150,13 +150,14 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 on conflict do nothing
 
 -- name: write_session
+-- Where a client told more than the recorder knows, that stays.
 update sessions
 set status = $2,
     start_time = $3,
     end_time = $4,
     duration_seconds = floor(extract(epoch from $4::timestamptz - $3::timestamptz))::integer,
-    transcript = $5,
-    quality_metrics = $6,
+    transcript = fuller_transcript($5, client_record -> 'transcript'),
+    quality_metrics = fuller_metrics($6, client_record -> 'quality_metrics'),
     gaps = $7,
     end_reason = $8,
     user_id = coalesce($9, user_id),
@@ -192,3 +193,116 @@ select * from quality_readings where session_id = $1 order by read_at, identity,
 delete from session_events e
 using sessions s
 where s.session_id = e.session_id and s.status = 'completed' and s.updated_at < now() - interval '1 day'
+
+-- What people see. All of it runs as the role coaching_web, for one user: see `db.viewer`. $1 is that user, null
+-- for staff, who see everything.
+
+-- name: become_viewer
+select set_config('role', 'coaching_web', true), set_config('app.user_id', $1, true), set_config('app.role', $2, true)
+
+-- name: history_page
+select s.session_id, s.user_id, s.counselor_category, s.mode, s.status, s.start_time, s.end_time, s.duration_seconds,
+       s.quality_metrics - 'participants' as quality_metrics, s.coverage -> 'share' as coverage_share,
+       s.updated_at, p.participants
+from sessions s
+cross join lateral (
+    -- Whom the recorder saw; whom clients told of, where it saw nobody.
+    select coalesce(nullif(count(distinct identity) filter (where participant_sid is not null), 0),
+                    count(distinct coalesce(user_id::text, participant_id::text))) as participants
+    from video_participants where session_id = s.session_id
+) p
+where ($1::uuid is null or s.user_id = $1)
+  and ($2::text is null or s.mode = $2)
+  and ($3::text is null or s.status = $3)
+  and ($4::timestamptz is null or (s.start_time, s.session_id) < ($4, $5::uuid))
+  and ($7::text is null
+       or s.session_id in (select w.session_id from search_own_sessions($7::tsquery, $2, $3, $4, $5, $6) w))
+order by s.start_time desc, s.session_id desc
+limit $6
+
+-- name: as_search
+-- Words as people type them, each also the beginning of a longer one; null where there are none.
+select nullif(regexp_replace(websearch_to_tsquery('pg_catalog.simple', $1)::text,
+                             '(''(?:[^'']|'''')+'')', '\1:*', 'g'), '')
+
+-- name: matching_lines
+-- The first words in each of these sessions that the search is about.
+select s.session_id, line.text, line.said_at
+from sessions s
+cross join lateral (
+    select entry ->> 'text' as text, entry ->> 'timestamp' as said_at
+    from jsonb_array_elements(s.transcript) with ordinality as e (entry, place)
+    where to_tsvector('pg_catalog.simple', left(entry ->> 'text', 20000)) @@ replace(querytree($3::text::tsquery), ' & ', ' | ')::tsquery
+    order by place limit 1
+) line
+where s.session_id = any($2) and ($1::uuid is null or s.user_id = $1)
+
+-- name: one_session
+select * from sessions where session_id = $2 and ($1::uuid is null or user_id = $1)
+
+-- name: freshness
+-- Changes whenever something on the list, or in one session ($2), does.
+select count(*) || '-' || coalesce(max(updated_at)::text, '') || '-' || coalesce((
+           select max(seq)::text from session_events where session_id = $2), '') || '-' || coalesce((
+           select count(*) || ',' || count(left_at) from video_participants where session_id = $2)::text, '')
+from sessions
+where ($1::uuid is null or user_id = $1) and ($2::uuid is null or session_id = $2)
+  and ($2 is not null or start_time > now() - interval '2 days')
+
+-- name: lock_session
+select user_id from sessions
+where session_id = $2 and ($1::uuid is null or user_id = $1) for update
+
+-- name: open_session
+-- A session that a client begins or tells of; true when it was not there.
+insert into sessions (session_id, room_name, user_id, counselor_category, mode, status, start_time)
+values ($1, $2, $3, $4, $5, 'in_progress', $6)
+on conflict do nothing
+returning true
+
+-- name: adopt_session
+select adopt_session($1)
+
+-- name: save_client_record
+-- Field by field, the fuller wins. Of a session that a recorder has had, its times and status are the recorder's.
+update sessions
+set counselor_category = coalesce(counselor_category, $3),
+    start_time = case when lease_epoch > 0 then start_time else least(start_time, $4) end,
+    end_time = case when lease_epoch > 0 then end_time else greatest(end_time, $5) end,
+    duration_seconds = case when lease_epoch > 0 then duration_seconds else
+        floor(extract(epoch from greatest(end_time, $5) - least(start_time, $4)))::integer end,
+    status = case when lease_epoch > 0 then status else 'completed' end,
+    end_reason = case when lease_epoch > 0 then end_reason else coalesce(end_reason, 'told_by_client') end,
+    transcript = fuller_transcript(transcript, $6),
+    quality_metrics = fuller_metrics(quality_metrics, $7),
+    client_record = jsonb_build_object(
+        'transcript', fuller_transcript(coalesce(client_record -> 'transcript', '[]'), $6),
+        'quality_metrics', coalesce($7, client_record -> 'quality_metrics')),
+    updated_at = now()
+where session_id = $2 and ($1::uuid is null or user_id = $1)
+
+-- name: tell_status
+update sessions
+set status = $3,
+    end_time = case $3 when 'completed' then coalesce(end_time, now()) end,
+    duration_seconds = case $3 when 'completed' then
+        floor(extract(epoch from coalesce(end_time, now()) - start_time))::integer end,
+    updated_at = now()
+where session_id = $2 and ($1::uuid is null or user_id = $1) and lease_epoch = 0 and status <> $3
+
+-- name: tell_join
+insert into video_participants (session_id, user_id, name, role) values ($1, $2, $3, $4) returning *
+
+-- name: open_stay
+-- Somebody who is there already, by the recorder's own eyes or by a client's word.
+select * from video_participants
+where session_id = $1 and left_at is null and (user_id = $2 or identity = $2::text)
+order by joined_at limit 1
+
+-- name: tell_leave
+-- What a recorder saw is not for a client to change.
+update video_participants p
+set left_at = case when p.participant_sid is null then coalesce(p.left_at, now()) else p.left_at end
+from sessions s
+where p.participant_id = $2 and s.session_id = p.session_id and ($1::uuid is null or s.user_id = $1)
+returning p.*

@@ -1,0 +1,122 @@
+"""What coaches ask of a conversation: who spoke how much, for how long at a stretch, how soon, over whom.
+
+A turn is what one person says until somebody else speaks (or until a pause of `PAUSE`). What somebody
+else says inside of it, and no longer than `BACKCHANNEL`, is listening aloud ("mhm"): it takes the floor from
+nobody and is no interruption. Response time is the silence between the end of one turn and the beginning of another
+person's next (the floor-transfer offset of Heldner and Edlund, 2010, where it is not negative).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+from agent.session.spans import Span, seconds
+
+PAUSE = timedelta(seconds=10)  # a longer silence of one speaker ends their turn
+BACKCHANNEL = timedelta(seconds=1)
+OVERLAP = timedelta(seconds=0.3)  # begun so long before the other's end: an interruption, not a quick answer
+_WORD_SECONDS = 0.4  # 150 words a minute: the length of words whose end nobody told
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One utterance: who, from when to when, and how many words."""
+
+    identity: str
+    begin: datetime
+    end: datetime
+    words: int
+
+    @property
+    def length(self) -> timedelta:
+        return self.end - self.begin
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Somebody's stretch of the conversation."""
+
+    identity: str
+    begin: datetime
+    end: datetime
+    overlaps: bool  # it began while somebody else was still speaking
+
+    @property
+    def length(self) -> timedelta:
+        return self.end - self.begin
+
+
+def said_in(transcript: Iterable[Mapping[str, Any]]) -> list[Said]:
+    """A stored transcript's utterances in their speakers' own voices, by the time they began."""
+    own = (entry for entry in transcript if not entry.get("track"))
+    return sorted(map(_said, own), key=lambda s: (s.begin, s.identity, s.end))
+
+
+def turns(said: Sequence[Said]) -> list[Turn]:
+    """Utterances as turns; listening aloud belongs to none."""
+    made: list[Turn] = []
+    for utterance in said:
+        last = made[-1] if made else None
+        if last and last.identity == utterance.identity and utterance.begin - last.end <= PAUSE:
+            made[-1] = Turn(last.identity, last.begin, max(last.end, utterance.end), last.overlaps)
+        elif not (last and utterance.end <= last.end and utterance.length <= BACKCHANNEL):
+            overlaps = last is not None and last.end - utterance.begin >= OVERLAP
+            made.append(Turn(utterance.identity, utterance.begin, utterance.end, overlaps))
+    return made
+
+
+def measures(transcript: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The whole conversation's silence and turns, and each speaker's figures; times in seconds."""
+    said = said_in(transcript)
+    taken = turns(said)
+    spoken = {who: _spoken(said, who) for who in sorted({s.identity for s in said})}
+    everyone = sum(spoken.values())
+    together = seconds(Span(s.begin, s.end) for s in said)
+    length = (max(s.end for s in said) - said[0].begin).total_seconds() if said else 0.0
+    return {
+        "turns": len(taken),
+        "silence_percentage": round(100 * (1 - together / length), 1) if length > 0 else None,
+        "participants": {
+            who: {
+                "talk_seconds": round(own, 1),
+                "talk_share": round(own / everyone, 4) if everyone > 0 else None,
+                "words": (words := sum(s.words for s in said if s.identity == who)),
+                "words_per_minute": round(60 * words / own) if own > 0 else None,
+                **_of_turns(taken, who),
+            }
+            for who, own in spoken.items()
+        },
+    }
+
+
+def _of_turns(taken: Sequence[Turn], who: str) -> dict[str, Any]:
+    own = [turn for turn in taken if turn.identity == who]
+    longest = max(own, key=lambda turn: turn.length, default=None)
+    waits = [
+        (turn.begin - before.end).total_seconds()
+        for before, turn in pairwise(taken)
+        if turn.identity == who and before.identity != who and turn.begin >= before.end
+    ]
+    return {
+        "turns": len(own),
+        "longest_turn_seconds": round(longest.length.total_seconds(), 1) if longest else None,
+        "longest_turn_at": longest.begin if longest else None,
+        "response_seconds": round(median(waits), 1) if waits else None,
+        "interruptions": sum(turn.overlaps for turn in own),
+    }
+
+
+def _spoken(said: Sequence[Said], who: str) -> float:
+    return seconds(Span(s.begin, s.end) for s in said if s.identity == who)
+
+
+def _said(entry: Mapping[str, Any]) -> Said:
+    begin = datetime.fromisoformat(entry["timestamp"])
+    words = len(entry["text"].split())
+    end = datetime.fromisoformat(entry["end"]) if entry.get("end") else begin
+    if end <= begin:  # words that were sent, not heard
+        end = begin + timedelta(seconds=words * _WORD_SECONDS)
+    return Said(entry.get("identity") or entry["speaker"], begin, end, words)

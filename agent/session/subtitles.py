@@ -1,0 +1,66 @@
+"""A transcript in the formats people use: plain text, WebVTT (W3C) and SubRip.
+
+Times are seconds into the session. What was said before its start (by a clock that differs) counts as at 0.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+Entry = Mapping[str, Any]
+_LEAST = timedelta(seconds=1)  # shown so long where nobody told the end
+_BLANK = re.compile(r"\s+")
+
+
+def text(transcript: Iterable[Entry], start: datetime, names: Mapping[str, str]) -> str:
+    """`[00:00:12] Sam: I want to study biology.`, one line an utterance."""
+    lines = (f"[{_clock(begin)}] {who}: {words}" for begin, _, who, words in _cues(transcript, start, names))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def webvtt(transcript: Iterable[Entry], start: datetime, names: Mapping[str, str]) -> str:
+    """WebVTT with a voice tag for each speaker."""
+    blocks = ["WEBVTT\n\n"]
+    for begin, end, who, words in _cues(transcript, start, names):
+        voice = _escaped(who)
+        blocks.append(f"{_clock(begin, '.')} --> {_clock(end, '.')}\n<v {voice}>{_escaped(words)}</v>\n\n")
+    return "".join(blocks)
+
+
+def subrip(transcript: Iterable[Entry], start: datetime, names: Mapping[str, str]) -> str:
+    """SubRip (.srt); it has no notion of a speaker, so the name stands before the words."""
+    blocks = (
+        f"{number}\n{_clock(begin, ',')} --> {_clock(end, ',')}\n{who}: {words}\n\n"
+        for number, (begin, end, who, words) in enumerate(_cues(transcript, start, names), start=1)
+    )
+    return "".join(blocks)
+
+
+def _cues(
+    transcript: Iterable[Entry], start: datetime, names: Mapping[str, str]
+) -> Iterator[tuple[timedelta, timedelta, str, str]]:
+    entries: Sequence[Entry] = sorted(transcript, key=lambda e: datetime.fromisoformat(e["timestamp"]))
+    for entry in entries:
+        begin = max(datetime.fromisoformat(entry["timestamp"]) - start, timedelta())
+        told = datetime.fromisoformat(entry["end"]) - start if entry.get("end") else begin
+        identity = entry.get("identity") or entry["speaker"]
+        yield begin, max(told, begin + _LEAST), _line(names.get(identity) or identity), _line(entry["text"])
+
+
+def _line(words: str) -> str:
+    """One line: an empty one would end the cue, and `-->` begin another."""
+    return _BLANK.sub(" ", words).replace("-->", "->").strip()
+
+
+def _escaped(words: str) -> str:
+    return words.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _clock(moment: timedelta, decimal: str = "") -> str:
+    """`01:01:01.500`; whole seconds without a decimal mark."""
+    milliseconds = round(moment / timedelta(milliseconds=1))
+    minutes, rest = divmod(milliseconds, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    whole = f"{hours:02d}:{minutes:02d}:{rest // 1000:02d}"
+    return f"{whole}{decimal}{rest % 1000:03d}" if decimal else whole

@@ -1,0 +1,93 @@
+"""What a viewer sees of the sessions: the list, one session, its words so far."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from agent.session.events import Event, from_row
+from db.pool import Pool
+from db.queries import queries
+from db.viewer import Viewer, seen_by
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which sessions, newest first: after the last (`start_time`, `session_id`) of the page before."""
+
+    limit: int
+    mode: str | None = None
+    status: str | None = None
+    words: str | None = None
+    after: tuple[datetime, UUID] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some sessions, and whether older ones follow. A searched one has the `line` that was found."""
+
+    sessions: list[Row]
+    more: bool
+
+
+async def page(pool: Pool, viewer: Viewer, wanted: Wanted) -> Page:
+    """A page of the history. Words without a letter or digit find nothing."""
+    async with seen_by(pool, viewer) as connection:
+        search = await connection.fetchval(queries["as_search"], wanted.words) if wanted.words else None
+        if wanted.words and search is None:
+            return Page([], more=False)
+        before_time, before_id = wanted.after or (None, None)
+        rows = await connection.fetch(
+            queries["history_page"],
+            viewer.only,
+            wanted.mode,
+            wanted.status,
+            before_time,
+            before_id,
+            wanted.limit + 1,
+            search,
+        )
+        shown = [dict(row) for row in rows[: wanted.limit]]
+        if search is not None:
+            ids = [row["session_id"] for row in shown]
+            lines = await connection.fetch(queries["matching_lines"], viewer.only, ids, search)
+            found = {line["session_id"]: dict(line) for line in lines}
+            shown = [{**row, "line": found.get(row["session_id"])} for row in shown]
+    return Page(shown, more=len(rows) > wanted.limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One session with its stays and readings and, while it goes on, the events of its journal."""
+
+    row: Row
+    participants: list[Row]
+    readings: list[Row]
+    events: list[Event]
+
+
+async def one(pool: Pool, viewer: Viewer, session_id: UUID) -> Seen | None:
+    """A session as it is known now; None when there is none, or it is somebody else's."""
+    async with seen_by(pool, viewer) as connection:
+        row = await connection.fetchrow(queries["one_session"], viewer.only, session_id)
+        if row is None:
+            return None
+        stays = await connection.fetch(queries["load_stays"], session_id)
+        readings = await connection.fetch(queries["load_readings"], session_id)
+        goes_on = row["status"] == "in_progress"
+        events = await connection.fetch(queries["load_events"], session_id) if goes_on else []
+    return Seen(
+        dict(row),
+        [dict(stay) for stay in stays],
+        [dict(reading) for reading in readings],
+        [from_row(e["kind"], e["at"], e["data"]) for e in events],
+    )
+
+
+async def freshness(pool: Pool, viewer: Viewer, session_id: UUID | None = None) -> str:
+    """A text that changes when what the viewer sees of the list, or of one session, has changed."""
+    async with seen_by(pool, viewer) as connection:
+        found: str = await connection.fetchval(queries["freshness"], viewer.only, session_id)
+    return found

@@ -1,0 +1,34 @@
+"""For whom the web part asks: every query of it runs as a role that sees this one user's sessions.
+
+The queries say so too (`user_id = $1`). If one should forget it, PostgreSQL's row-level security does not.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+from db.pool import Connection, Pool
+from db.queries import queries
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Somebody who is signed in; staff (`admin`) see everybody's sessions."""
+
+    user_id: UUID
+    admin: bool = False
+
+    @property
+    def only(self) -> UUID | None:
+        """The user whose sessions they may see; None: everybody's."""
+        return None if self.admin else self.user_id
+
+
+@asynccontextmanager
+async def seen_by(pool: Pool, viewer: Viewer) -> AsyncIterator[Connection]:
+    """A transaction in which only what this viewer may see is there."""
+    async with pool.acquire() as connection, connection.transaction():
+        role = "admin" if viewer.admin else "user"
+        await connection.execute(queries["become_viewer"], str(viewer.user_id), role)
+        yield connection
