@@ -6,15 +6,16 @@ import signal
 import sys
 from contextlib import suppress
 from typing import Annotated
+from uuid import UUID
 
 import typer
 from pydantic import ValidationError
 from rich.console import Console
-from rich.table import Table
 
 from agent import logs
 from agent.session.errors import RecorderError
 from agent.settings import Settings, settings_from_environment
+from agent.settings_table import print_settings
 
 app = typer.Typer(
     help="Records coaching sessions in LiveKit rooms: who was there, what was said, how good the call was.",
@@ -31,12 +32,15 @@ UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 def dev() -> None:
     """Record rooms on this machine; starts every service that no setting names, and says what it started."""
     from agent.local.services import local_services  # noqa: PLC0415  (not installed in production)
+    from agent.local.web import running_web  # noqa: PLC0415
 
     settings = _settings()
     logs.configure(settings.recorder_log_level)
     with local_services(settings, _say) as complete:
         _migrate(complete)
-        asyncio.run(_work(complete, drain=False, health_host="127.0.0.1"))
+        with running_web(complete) as web:
+            _say(f"session history, signed in: {web.link()}")
+            asyncio.run(_work(complete, drain=False, health_host="127.0.0.1"))
 
 
 @app.command()
@@ -55,6 +59,16 @@ def demo() -> None:
 
     settings = _settings()
     raise typer.Exit(run_demo(settings, Console()))
+
+
+@app.command()
+def show(
+    session_id: Annotated[UUID | None, typer.Argument(help="One session; all of them when left out")] = None,
+) -> None:
+    """Show the demo's sessions in a browser, until Ctrl-C."""
+    from agent.demo.show import show as show_sessions  # noqa: PLC0415  (not installed in production)
+
+    show_sessions(_settings(), session_id, _say)
 
 
 @app.command()
@@ -110,19 +124,7 @@ def show_settings(
     markdown: Annotated[bool, typer.Option(help="As the README's table")] = False,
 ) -> None:
     """List every setting: environment variable, default, what it does."""
-    rows = [
-        (name.upper(), str(field.default) if str(field.default) != "" else "", field.description or "")
-        for name, field in Settings.model_fields.items()
-    ]
-    if markdown:
-        sys.stdout.write("| setting | default | what |\n| --- | --- | --- |\n")
-        for name, default, what in rows:
-            sys.stdout.write(f"| `{name}` | {f'`{default}`' if default else ''} | {what} |\n")
-        return
-    table = Table("setting", "default", "what", box=None)
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+    print_settings(Settings, markdown=markdown)
 
 
 async def _work(settings: Settings, *, drain: bool, health_host: str = "") -> None:

@@ -269,8 +269,8 @@ update sessions
 set counselor_category = coalesce(counselor_category, $3),
     start_time = case when lease_epoch > 0 then start_time else least(start_time, $4) end,
     end_time = case when lease_epoch > 0 then end_time else greatest(end_time, $5) end,
-    duration_seconds = case when lease_epoch > 0 then duration_seconds else
-        floor(extract(epoch from greatest(end_time, $5) - least(start_time, $4)))::integer end,
+    duration_seconds = case when lease_epoch > 0 then duration_seconds else least(2147483647,
+        floor(extract(epoch from greatest(end_time, $5) - least(start_time, $4))))::integer end,
     status = case when lease_epoch > 0 then status else 'completed' end,
     end_reason = case when lease_epoch > 0 then end_reason else coalesce(end_reason, 'told_by_client') end,
     transcript = fuller_transcript(transcript, $6),
@@ -284,9 +284,10 @@ where session_id = $2 and ($1::uuid is null or user_id = $1)
 -- name: tell_status
 update sessions
 set status = $3,
-    end_time = case $3 when 'completed' then coalesce(end_time, now()) end,
+    end_time = case $3 when 'completed' then greatest(start_time, coalesce(end_time, now())) end,
+    end_reason = case $3 when 'completed' then 'told_by_client' end,
     duration_seconds = case $3 when 'completed' then
-        floor(extract(epoch from coalesce(end_time, now()) - start_time))::integer end,
+        greatest(0, floor(extract(epoch from coalesce(end_time, now()) - start_time)))::integer end,
     updated_at = now()
 where session_id = $2 and ($1::uuid is null or user_id = $1) and lease_epoch = 0 and status <> $3
 

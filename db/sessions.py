@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from agent.session.events import Event, ParticipantJoined, ParticipantLeft, QualityRead, from_row, to_row
-from agent.session.fold import Session, Stay
+from agent.session.fold import TOLD_BY_CLIENT, Session, Stay
 from agent.session.restore import events_of
 from db.pool import Connection, Pool
 from db.queries import queries
@@ -32,7 +32,8 @@ async def load_history(pool: Pool, session_id: UUID) -> History:
     """Everything that a session goes on from."""
     journaled, next_seq = await load_events(pool, session_id)
     record = None if journaled else await load_record(pool, session_id)
-    return History(journaled, events_of(record) if record and record["end_time"] else [], next_seq)
+    seen = record is not None and record["end_time"] and record["end_reason"] != TOLD_BY_CLIENT
+    return History(journaled, events_of(record) if record and seen else [], next_seq)
 
 
 @dataclass(frozen=True, slots=True)

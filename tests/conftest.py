@@ -15,6 +15,7 @@ from agent.local.whisper import run_whisper
 from bench.stack import Stack, running_stack
 from db.pool import Pool, migrate, open_pool
 from tests.integration.conversation import Conversation, hold
+from tests.integration.web_client import Web, serving
 
 # Rooms close 6 s after the last participant left, not 20: tests wait for it.
 QUICK_ROOMS = {"room": {"departure_timeout": 6}}
@@ -105,4 +106,11 @@ def stack_of_its_own(
 ) -> Iterator[Stack]:
     """A recorder that a test may stop, and whose database it may stop and start."""
     with running_stack(sfu_of_its_own, postgres_of_its_own, whisper_url, tmp_path / "recorder") as running:
+        yield running
+
+
+@pytest.fixture
+async def web(dsn: str) -> AsyncIterator[Web]:
+    """The web part, over a database of the test's own and without LiveKit."""
+    async with serving(dsn) as running:
         yield running

@@ -25,9 +25,8 @@ LOG = "recorder.log"
 
 def run_demo(settings: Settings, console: Console) -> int:
     """Hold the demo's session and print its record; the exit code is 0 only when the record is complete."""
-    folder = settings.recorder_data_dir / "demo"  # beside what `dev` keeps, so that both can run
-    own = {"recorder_data_dir": folder, "recorder_spool_dir": folder / "spool", "recorder_health_port": 0}
-    settings = settings.model_copy(update=own)
+    settings = own_settings(settings)
+    folder = settings.recorder_data_dir
     folder.mkdir(parents=True, exist_ok=True)
     began = monotonic()
 
@@ -38,6 +37,13 @@ def run_demo(settings: Settings, console: Console) -> int:
         logs.configure(settings.recorder_log_level, log_file)
         played, record = asyncio.run(_held(complete, say))
     return _judged(console, played, record, folder / LOG)
+
+
+def own_settings(settings: Settings) -> Settings:
+    """The demo keeps its things beside what `dev` keeps, so that both can run."""
+    folder = settings.recorder_data_dir / "demo"
+    own = {"recorder_data_dir": folder, "recorder_spool_dir": folder / "spool", "recorder_health_port": 0}
+    return settings.model_copy(update=own)
 
 
 async def _held(settings: Settings, say: Callable[[str], None]) -> tuple[Played, dict[str, Any] | None]:
@@ -73,6 +79,8 @@ def _judged(console: Console, played: Played, record: dict[str, Any] | None, log
     if record is not None:
         console.print()
         print_record(console, record, record["participants"], record["readings"])
+        command = f".venv/bin/python -m agent show {played.session_id}"
+        console.print(f"\nIn a browser: {command}", highlight=False, soft_wrap=True)
     console.print()
     missing = what_is_missing(
         played, record, record["participants"] if record else [], record["readings"] if record else []

@@ -2,8 +2,8 @@
 
 A turn is what one person says until somebody else speaks (or until a pause of `PAUSE`). What somebody
 else says inside of it, and no longer than `BACKCHANNEL`, is listening aloud ("mhm"): it takes the floor from
-nobody and is no interruption. Response time is the silence between the end of one turn and the beginning of another
-person's next (the floor-transfer offset of Heldner and Edlund, 2010, where it is not negative).
+nobody and is no interruption. Response time is the silence between the end of one turn and the beginning of
+another person's next (the floor-transfer offset of Heldner and Edlund, 2010, where it is not negative).
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -34,6 +34,7 @@ ENDED_BY_PARTICIPANT = "ended_by_participant"
 ROOM_EMPTY = "room_empty"
 ROOM_CLOSED = "room_closed"  # over the heads of those who were there
 CONNECTION_LOST = "connection_lost"  # LiveKit heard nothing more of a participant who had not left
+TOLD_BY_CLIENT = "told_by_client"  # no recorder has seen anything of the session
 RECORDER_LOST = "recorder_lost"  # nobody saw the end: it is where the last evidence is
 
 

@@ -1,0 +1,72 @@
+"""The command line: `python -m web --help`."""
+
+import sys
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from agent import logs
+from agent.session.errors import RecorderError
+from agent.settings import settings_from_environment
+from agent.settings_table import print_settings
+from web.settings import WebSettings, web_settings_from_environment
+
+app = typer.Typer(
+    help="Shows coaching sessions: an HTTP API and pages.",
+    pretty_exceptions_show_locals=False,
+    rich_markup_mode="rich",
+)
+console = Console(stderr=True)
+FAREWELL = 5  # seconds for requests under way when told to stop; live pages come back by themselves
+
+
+@app.callback(invoke_without_command=True)
+def serve(
+    context: typer.Context,
+    host: Annotated[str, typer.Option(help="Address to listen on, instead of WEB_HOST")] = "",
+    port: Annotated[int, typer.Option(help="Port to listen on, instead of WEB_PORT")] = -1,
+) -> None:
+    """Serve the API and the pages; refuses to run incomplete and names everything that is missing."""
+    if context.invoked_subcommand:
+        return
+    import uvicorn  # noqa: PLC0415  (slow to import; --help need not)
+
+    from web.app import create_asgi  # noqa: PLC0415
+
+    settings, recorder = web_settings_from_environment(), settings_from_environment()
+    logs.configure(recorder.recorder_log_level)
+    settings.require_complete(recorder)
+    uvicorn.run(
+        create_asgi(settings, recorder),
+        host=host or settings.web_host,
+        port=settings.web_port if port < 0 else port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=FAREWELL,
+    )
+
+
+@app.command(name="settings")
+def show_settings(markdown: Annotated[bool, typer.Option(help="As the README's table")] = False) -> None:
+    """List the web part's own settings: environment variable, default, what it does."""
+    print_settings(WebSettings, markdown=markdown)
+
+
+def main() -> None:
+    """Run a command; what goes wrong as expected is told in one line."""
+    try:
+        app()
+    except ValidationError as error:
+        wrong = "; ".join(f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+        console.print(f"[red]error:[/red] wrong settings: {wrong}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except RecorderError as error:
+        console.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""The web part, put together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from agent.settings import Settings
+from db.pool import open_pool
+from web.api import admission, operations, participants, sessions
+from web.auth import Keys
+from web.bodies import BodyLimit
+from web.failures import tell_failures
+from web.guard import Guard
+from web.pages import history, signing_in
+from web.pages.rendering import STATIC, STATIC_PATH, KeptFiles
+from web.problems import ProblemDetails
+from web.settings import WebSettings
+
+CONNECTIONS = 8
+_ABOUT = """Coaching sessions, finished or going on: who was there, what was said, how good the call was.
+
+Times are ISO 8601 with a zone; errors are problem details (RFC 9457) that name the field. You see your own
+sessions; anybody else's are 404."""
+
+
+def create_app(settings: WebSettings, recorder: Settings) -> FastAPI:
+    """The API and the pages."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.pool = await open_pool(recorder.database_url.get_secret_value(), max_size=CONNECTIONS)
+        try:
+            yield
+        finally:
+            app.state.pool.terminate()
+
+    app = FastAPI(
+        title="Coaching sessions",
+        version="1.0.0",
+        description=_ABOUT,
+        lifespan=lifespan,
+        docs_url=None,  # it would fetch scripts from elsewhere
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+    )
+    app.state.settings, app.state.recorder, app.state.keys = settings, recorder, Keys(settings)
+    tell_failures(app)
+    for part in (sessions, admission, participants, operations, history, signing_in):
+        app.include_router(part.router)
+    app.mount(STATIC_PATH, KeptFiles(directory=STATIC))
+    _describe_problems(app)
+    return app
+
+
+def create_asgi(settings: WebSettings, recorder: Settings) -> ASGIApp:
+    """The same within its limits: what a server serves."""
+    return Guard(BodyLimit(create_app(settings, recorder)), secure=settings.secure)
+
+
+def _describe_problems(app: FastAPI) -> None:
+    described = app.openapi
+
+    def openapi() -> dict[str, object]:
+        if app.openapi_schema is None:
+            schema = described()
+            schemas = schema["components"]["schemas"]
+            own = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas.update(own.pop("$defs"))
+            schemas["ProblemDetails"] = own
+            for unused in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(unused, None)
+        return app.openapi_schema or {}
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,1 @@
+"""The pages: rendered here, live by small modules of our own."""

@@ -1,0 +1,77 @@
+"""A session as it stands: its row or, while it goes on, the fold of its journal."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from agent.session.conversation import measures
+from agent.session.fold import fold
+from agent.session.rooms import SessionInfo
+from db import history
+from db.pool import Pool
+from db.viewer import Viewer
+from web.problems import not_found
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A session with everything that is known of it."""
+
+    row: Row
+    participants: list[Row]
+    readings: list[Row]
+
+    @property
+    def start(self) -> datetime:
+        start: datetime = self.row["start_time"]
+        return start
+
+    @property
+    def in_progress(self) -> bool:
+        return bool(self.row["status"] == "in_progress")
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What people call themselves, by identity."""
+        return {p["identity"]: p["name"] for p in self.participants if p["identity"] and p["name"]}
+
+    @property
+    def stays(self) -> list[Row]:
+        """Those the recorder saw; those clients told of, where it saw nobody."""
+        seen = [p for p in self.participants if p["participant_sid"] is not None]
+        return seen or self.participants
+
+    def conversation(self) -> dict[str, Any]:
+        return measures(self.row["transcript"])
+
+
+async def load(pool: Pool, viewer: Viewer, session_id: UUID) -> Record:
+    """Raises `Problem` 404 for what is not there or not the viewer's."""
+    seen = await history.one(pool, viewer, session_id)
+    if seen is None:
+        raise not_found()
+    return Record(seen.row | _so_far(seen), seen.participants, seen.readings)
+
+
+def _so_far(seen: history.Seen) -> Row:
+    if not seen.events:
+        return {}
+    row = seen.row
+    info = SessionInfo(
+        row["session_id"],
+        row["room_name"],
+        row["room_sid"] or "",
+        row["user_id"],
+        row["counselor_category"],
+        row["mode"],
+    )
+    session = fold(info, seen.events)
+    return {
+        "transcript": session.transcript(),
+        "quality_metrics": session.quality_metrics(),
+        "gaps": session.gaps(),
+        "coverage": session.coverage(),
+    }
