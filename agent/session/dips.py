@@ -10,6 +10,7 @@ LOSS = 3.0  # percent of packets from which speech and picture suffer
 _PACKETS = 50  # in an interval, to speak of percent at all
 _FPS_SHARE = 0.6  # of the track's median
 _FROZEN = 1.0  # seconds in which the picture stood still
+_TOGETHER = timedelta(seconds=1)  # dips no further apart are one
 _MOS = 3.6  # below it many listeners are dissatisfied (ITU-T G.107, annex B)
 
 
@@ -41,7 +42,7 @@ def begin_of(reading: Mapping[str, Any]) -> datetime:
 def dips(
     readings: Iterable[Mapping[str, Any]], transcript: Sequence[Mapping[str, Any]], most: int
 ) -> list[Dip]:
-    """The worst moments of the recorder's leg, one an interval and person, in order of time."""
+    """The worst moments of the recorder's leg, in order of time."""
     tracks: dict[str, list[Mapping[str, Any]]] = {}
     for reading in readings:
         if reading["leg"] == "sfu_to_recorder":
@@ -56,8 +57,22 @@ def dips(
                 words = _said_in(begin, end, reading["identity"], transcript)
                 dip = Dip(reading["identity"], reading["source"], begin, end, what, words)
                 found.append((badness, dip))
-    worst = sorted(found, key=lambda b: -b[0])[:most]
+    worst = sorted(_apart(found), key=lambda b: -b[0])[:most]
     return sorted((dip for _, dip in worst), key=lambda d: (d.begin, d.identity, d.source))
+
+
+def _apart(found: Iterable[tuple[float, Dip]]) -> list[tuple[float, Dip]]:
+    """Of one person's dips that follow one another, or are of the same time, the worst."""
+    kept: list[tuple[float, Dip]] = []
+    until: dict[str, datetime] = {}
+    for badness, dip in sorted(found, key=lambda b: (b[1].identity, b[1].begin, -b[0])):
+        follows = dip.identity in until and dip.begin - until[dip.identity] <= _TOGETHER
+        until[dip.identity] = max(dip.end, until.get(dip.identity, dip.end))
+        if not follows:
+            kept.append((badness, dip))
+        elif badness > kept[-1][0]:
+            kept[-1] = (badness, dip)
+    return kept
 
 
 def _worst(reading: Mapping[str, Any], usual_fps: float) -> tuple[float, str]:

@@ -53,11 +53,18 @@ def test_a_silent_microphones_few_packets_are_no_percentage() -> None:
 
 
 def test_what_stood_still_and_what_sounded_bad() -> None:
-    told = [dip.what for dip in found(row(10, freeze_seconds=2.5), row(20, mos=2.9))]
+    told = [dip.what for dip in found(row(10, freeze_seconds=2.5), row(30, mos=2.9))]
     assert told == ["picture frozen for 2.5 s", "voice quality 2.9 of 4.4"]
+
+
+def test_a_bad_stretch_is_told_once_by_the_worst_of_it() -> None:
+    rows = [row(10 * n, packets_lost=lost) for n, lost in enumerate((20, 80, 40), start=1)]
+    sound = row(20, source="microphone", packets_lost=30)
+    (dip,) = found(*rows, sound)
+    assert (dip.end, dip.source) == (at(20), "camera")
 
 
 def test_the_worst_few_in_order_of_time() -> None:
     losses = [20, 40, 60, 80]
-    told = found(*(row(10 * n, packets_lost=lost) for n, lost in enumerate(losses, start=1)), most=2)
-    assert [dip.end for dip in told] == [at(30), at(40)]
+    told = found(*(row(20 * n, packets_lost=lost) for n, lost in enumerate(losses, start=1)), most=2)
+    assert [dip.end for dip in told] == [at(60), at(80)]

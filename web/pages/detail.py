@@ -60,6 +60,8 @@ def _identity(stay: Row) -> str:
 def _person(record: Record, scale: Scale, told: dict[str, Any], identity: str, colour: int) -> dict[str, Any]:
     stays = [stay for stay in record.stays if _identity(stay) == identity]
     said = [e for e in record.row["transcript"] if (e.get("identity") or e["speaker"]) == identity]
+    there = [_stay_bar(scale, stay) for stay in stays]
+    missing = _missing(record, scale)
     name = next((stay["name"] for stay in stays if stay["name"]), None)
     figures = record.row["quality_metrics"].get("participants", {}).get(identity, {})
     ledger = record.row["coverage"].get("participants", {}).get(identity, {})
@@ -69,10 +71,10 @@ def _person(record: Record, scale: Scale, told: dict[str, Any], identity: str, c
         "name": name or identity,
         "role": next((stay["role"] for stay in stays if stay["role"]), None),
         "colour": colour,
-        "stays": [_stay_bar(scale, stay) for stay in stays],
-        "there": "; ".join(_stay_bar(scale, stay).label for stay in stays),
+        "stays": there,
+        "there": "; ".join(bar.label for bar in there),
         "speaking": _speaking(scale, said),
-        "missing": [bar for who, bar in _missing(record, scale) if who in (identity, None)],
+        "missing": [bar for who, bar in missing if who in (identity, None) and _touches(bar, there)],
         "quality": words.quality(figures),
         "mos": figures.get("average_mos"),
         "coverage": words.percent(ledger.get("share")),
@@ -109,6 +111,10 @@ def _missing(record: Record, scale: Scale) -> list[tuple[str | None, Bar]]:
         for gap in gaps(record)
         if gap["hides_words"]
     ]
+
+
+def _touches(bar: Bar, others: Sequence[Bar]) -> bool:
+    return any(bar.x < other.x + other.width and other.x < bar.x + bar.width for other in others)
 
 
 def _gap_bars(record: Record, scale: Scale) -> list[Bar]:

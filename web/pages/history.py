@@ -19,8 +19,8 @@ from web.record import load
 
 router = APIRouter(include_in_schema=False)
 PAGE = 20
-MODES = {"": "Video and voice", "video": "Video", "voice": "Voice"}
-STATUSES = {"": "All", "in_progress": "In progress", "completed": "Completed"}
+MODES = {"": "Any kind", "video": "Video", "voice": "Voice"}
+STATUSES = {"": "Any status", "in_progress": "In progress", "completed": "Completed"}
 
 
 @router.get("/")

@@ -68,9 +68,12 @@ document.addEventListener("click", (event) => {
 document.addEventListener("renewed", prepare);
 addEventListener("resize", () => chosen !== null && show(chosen));
 
-prepare();
-const linked = location.hash.startsWith("#at-") ? document.getElementById(location.hash.slice(1)) : null;
-if (linked) {
-  show(Number(linked.dataset.begin));
-  linked.scrollIntoView({ block: "center" });
+/** A link to a moment: `#at-` and milliseconds, whether or not somebody begins to speak just then. */
+function follow() {
+  const moment = /^#at-(\d+)$/.exec(location.hash);
+  if (moment) show(Number(moment[1]) / 1000)?.scrollIntoView({ block: "center" });
 }
+
+prepare();
+follow();
+addEventListener("hashchange", follow);
