@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from agent.session.errors import what_failed
 from db.pool import is_transient
@@ -45,7 +46,10 @@ async def _malformed(request: Request, error: Exception) -> Response:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     failure = cast("HTTPException", error)
-    return _tell(request, failure.status_code, str(failure.detail), headers=dict(failure.headers or {}))
+    headers = dict(failure.headers or {})
+    if failure.status_code == 405:  # the framework names those of the first route of this path alone
+        headers["Allow"] = ", ".join(sorted(_methods_here(request)))
+    return _tell(request, failure.status_code, str(failure.detail), headers=headers)
 
 
 async def _failed(request: Request, error: Exception) -> Response:
@@ -54,6 +58,11 @@ async def _failed(request: Request, error: Exception) -> Response:
         return _tell(request, 503, "The database is away. Try again.", headers={"Retry-After": "5"})
     log.error("request_failed", **what_failed(error))
     return _tell(request, 500, "The server failed; the record of the sessions is not affected.")
+
+
+def _methods_here(request: Request) -> set[str]:
+    routes = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
+    return {method for route in routes for method in getattr(route, "methods", None) or ()}
 
 
 def _tell(

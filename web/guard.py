@@ -58,7 +58,7 @@ class Guard:
                 raise
             # Answered and logged (`web.problems`); the server would log the text, which may quote people.
         finally:
-            route = getattr(scope.get("route"), "path", "none")
+            route = getattr(scope.get("route"), "path_format", "none")
             REQUESTS.labels(_method(scope), route, str(told.status)).inc()
             SECONDS.labels(_method(scope), route).observe(time.monotonic() - began)
 

@@ -10,7 +10,7 @@ import pytest
 from agent.local.sfu import Sfu
 from bench.stack import PROJECT
 
-COMMANDS = ["dev", "start", "demo", "migrate", "doctor", "whisper", "settings"]
+COMMANDS = ["dev", "start", "demo", "show", "migrate", "doctor", "whisper", "settings"]
 
 
 def agent(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

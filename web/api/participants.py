@@ -17,7 +17,7 @@ router = APIRouter(prefix="/api/coaching", tags=["participants"])
 @router.post(
     "/participants",
     status_code=201,
-    responses={200: {"model": Participant}, **responses(401, 403, 404, 413, 422)},
+    responses={200: {"model": Participant}, **responses(400, 401, 403, 404, 413, 422)},
 )
 async def join(request: Request, response: Response, viewer: SignedIn, told: ToldJoin) -> Participant:
     """Somebody joins a session of yours. 200 with the stay that goes on, when they are there already."""
@@ -29,7 +29,7 @@ async def join(request: Request, response: Response, viewer: SignedIn, told: Tol
     return participant(row)
 
 
-@router.patch("/participants", responses=responses(401, 403, 404, 413, 422))
+@router.patch("/participants", responses=responses(400, 401, 403, 404, 413, 422))
 async def leave(request: Request, viewer: SignedIn, told: ToldLeave) -> Participant:
     """Somebody leaves. When the recorder saw them, it sees that too, and its times stand."""
     row = await attendance.leave(request.app.state.pool, viewer, told.participant_id)

@@ -33,8 +33,10 @@ MEDIA = {Form.TXT: "text/plain", Form.VTT: "text/vtt", Form.SRT: "application/x-
 WRITERS = {Form.TXT: subtitles.text, Form.VTT: subtitles.webvtt, Form.SRT: subtitles.subrip}
 
 
-@router.post("/v1/sessions/save", responses={201: {"model": Saved}, **responses(401, 403, 404, 413, 422)})
-@router.post("/sessions/save", responses={201: {"model": Saved}, **responses(401, 403, 404, 413, 422)})
+@router.post(
+    "/v1/sessions/save", responses={201: {"model": Saved}, **responses(400, 401, 403, 404, 413, 422)}
+)
+@router.post("/sessions/save", responses={201: {"model": Saved}, **responses(400, 401, 403, 404, 413, 422)})
 async def save(request: Request, response: Response, viewer: SignedIn, told: ToldSession) -> Saved:
     """Save a finished session; repeat it as often as you like.
 
@@ -86,13 +88,13 @@ async def sessions(
     )
 
 
-@router.get("/sessions/{session_id}", responses=responses(401, 404, 422))
+@router.get("/sessions/{session_id:uuid}", responses=responses(401, 404, 422))
 async def session(request: Request, viewer: SignedIn, session_id: UUID) -> SessionDetail:
     """One session; while it goes on, as far as it is known."""
     return _detail(await load(request.app.state.pool, viewer, session_id))
 
 
-@router.patch("/sessions/{session_id}", responses=responses(401, 403, 404, 413, 422))
+@router.patch("/sessions/{session_id:uuid}", responses=responses(400, 401, 403, 404, 413, 422))
 async def tell_status(
     request: Request, viewer: SignedIn, session_id: UUID, told: ToldStatus
 ) -> SessionDetail:
@@ -113,7 +115,7 @@ _FILES: dict[str, Any] = {
 
 
 @router.get(
-    "/sessions/{session_id}/transcript.{form}",
+    "/sessions/{session_id:uuid}/transcript.{form}",
     response_class=Response,
     responses={
         200: {

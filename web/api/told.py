@@ -47,7 +47,7 @@ Text = Annotated[str, Field(max_length=16_384), AfterValidator(_not_blank)]
 Name = Annotated[str, Field(max_length=256), AfterValidator(storable)]
 Mode = Literal["voice", "video"]
 Status = Literal["in_progress", "completed"]
-Figure = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Figure = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 
 
 class Told(BaseModel):
@@ -101,7 +101,7 @@ class ToldSession(Told):
     mode: Mode
     start_time: Moment = Field(examples=["2026-01-31T10:00:00Z"])
     end_time: Moment = Field(examples=["2026-01-31T10:23:45Z"])
-    duration_seconds: int | None = Field(None, ge=0, le=_LONGEST, examples=[1425])
+    duration_seconds: int | None = Field(None, ge=0, le=_LONGEST, strict=True, examples=[1425])
     counselor_category: Name | None = Field(None, examples=["college"])
     transcript: list[ToldWords] = Field(default_factory=list, max_length=MOST_ENTRIES)
     quality_metrics: ToldQuality | None = None

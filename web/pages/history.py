@@ -65,13 +65,13 @@ async def list_changes(request: Request, viewer: OfPage) -> StreamingResponse:
     return changes.stream(request.app.state.pool, viewer)
 
 
-@router.get("/session-history/{session_id}")
+@router.get("/session-history/{session_id:uuid}")
 async def session(request: Request, viewer: OfPage, session_id: UUID) -> Response:
     record = await load(request.app.state.pool, viewer, session_id)
     return page("session.html", viewer=viewer, s=view(record, datetime.now(UTC)))
 
 
-@router.get("/session-history/{session_id}/changes")
+@router.get("/session-history/{session_id:uuid}/changes")
 async def session_changes(request: Request, viewer: OfPage, session_id: UUID) -> StreamingResponse:
     return changes.stream(request.app.state.pool, viewer, session_id)
 
