@@ -206,8 +206,12 @@ begin
         execute format('create policy own_sessions on %I to coaching_web using %s', name, of_mine);
     end loop;
     execute format('grant usage on schema %I to coaching_web', current_schema());
-    grant select, insert, update on sessions, video_participants to coaching_web;
-    grant select on quality_readings, session_events to coaching_web;
+    grant select on sessions, video_participants, quality_readings, session_events to coaching_web;
+    -- Never a lease, an owner or what the recorder alone knows.
+    grant insert (session_id, room_name, user_id, counselor_category, mode, status, start_time),
+          update (counselor_category, status, start_time, end_time, duration_seconds, end_reason, transcript,
+                  quality_metrics, client_record, updated_at) on sessions to coaching_web;
+    grant insert (session_id, user_id, name, role), update (left_at) on video_participants to coaching_web;
     grant execute on function search_own_sessions, adopt_session to coaching_web;
 end
 $$;

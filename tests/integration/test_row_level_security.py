@@ -62,10 +62,12 @@ async def test_nobody_writes_into_anothers_session_nor_gives_theirs_away(pool: P
     _, anothers = await with_a_session(pool)
     me, mine = await with_a_session(pool)
     async with seen_by(pool, me) as connection:
-        assert await connection.execute("update sessions set mode = 'voice'") == "UPDATE 1"
+        assert await connection.execute("update sessions set counselor_category = 'x'") == "UPDATE 1"
     for sql, argument in (
         ("insert into video_participants (session_id) values ($1)", anothers),
         ("update sessions set user_id = gen_random_uuid() where session_id = $1", mine),
+        ("update sessions set lease_epoch = 9 where session_id = $1", mine),
+        ("update video_participants set participant_sid = 'PA_x' where session_id = $1", mine),
         ("delete from sessions where session_id = $1", mine),
         ("update session_events set seq = 7 where session_id = $1", mine),
     ):
