@@ -64,7 +64,7 @@ truth: setup  ## known input through real rooms, beside what was stored of it (4
 
 clean:  ## remove what setup and the checks made here (recorded sessions in .recorder stay)
 	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache
-	find agent db tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+	find agent db web tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- the virtual environment ------------------------------------------------------------------------------------
 

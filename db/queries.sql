@@ -200,6 +200,9 @@ where s.session_id = e.session_id and s.status = 'completed' and s.updated_at < 
 -- name: become_viewer
 select set_config('role', 'coaching_web', true), set_config('app.user_id', $1, true), set_config('app.role', $2, true)
 
+-- name: may_act_for_viewers
+select exists (select from pg_roles where rolname = 'coaching_web' and pg_has_role(oid, 'member'))
+
 -- name: history_page
 select s.session_id, s.user_id, s.counselor_category, s.mode, s.status, s.start_time, s.end_time, s.duration_seconds,
        s.quality_metrics - 'participants' as quality_metrics, s.coverage -> 'share' as coverage_share,

@@ -25,6 +25,13 @@ class Viewer:
         return None if self.admin else self.user_id
 
 
+async def may_act(pool: Pool) -> bool:
+    """Whether the role is there, and this database's user may take it."""
+    async with pool.acquire() as connection:
+        may: bool = await connection.fetchval(queries["may_act_for_viewers"])
+    return may
+
+
 @asynccontextmanager
 async def seen_by(pool: Pool, viewer: Viewer) -> AsyncIterator[Connection]:
     """A transaction in which only what this viewer may see is there."""

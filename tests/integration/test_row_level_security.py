@@ -10,8 +10,8 @@ import pytest
 
 from agent.local.postgres import EmbeddedPostgres
 from db import attendance, client_saves, history
-from db.pool import Connection, Pool, migrate
-from db.viewer import Viewer, seen_by
+from db.pool import Connection, Pool, migrate, open_pool
+from db.viewer import Viewer, may_act, seen_by
 
 TEN = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
 TABLES = ["sessions", "video_participants", "quality_readings", "session_events"]
@@ -110,6 +110,9 @@ async def test_a_user_who_may_create_roles_needs_nothing_else(postgres: Embedded
     async with _database_of(postgres, "createrole") as (dsn, own):
         await migrate(dsn)
         await migrate(dsn)
+        pool = await open_pool(dsn)
+        assert await may_act(pool)
+        await pool.close()
         async with own.transaction():
             await own.execute("set local role coaching_web")
             assert await own.fetch("select * from sessions") == []
@@ -118,7 +121,9 @@ async def test_a_user_who_may_create_roles_needs_nothing_else(postgres: Embedded
 async def test_a_user_who_may_not_still_records(postgres: EmbeddedPostgres) -> None:
     async with _database_of(postgres, "nocreaterole") as (dsn, own):
         await migrate(dsn)
-        assert not await own.fetchval("select true from pg_roles where rolname = 'coaching_web'")
+        pool = await open_pool(dsn)
+        assert not await may_act(pool)
+        await pool.close()
         await own.execute(
             "insert into sessions (session_id, room_name, mode, status, start_time) "
             "values (gen_random_uuid(), 'r', 'voice', 'in_progress', now())"

@@ -8,6 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from agent.cleanup import clean_up
 from agent.session.errors import what_failed
+from db.viewer import may_act
 from web.api.shown import Check, CleanedUp, Health
 from web.auth import Staff
 from web.problems import Problem, responses
@@ -51,10 +52,8 @@ async def metrics() -> Response:
 
 async def _database(request: Request) -> Check:
     try:
-        async with asyncio.timeout(_PATIENCE), request.app.state.pool.acquire() as connection:
-            may = await connection.fetchval(
-                "select pg_has_role(oid, 'member') from pg_roles where rolname = 'coaching_web'"
-            )
+        async with asyncio.timeout(_PATIENCE):
+            may = await may_act(request.app.state.pool)
     except TimeoutError:
         return Check(ok=False, reason=f"no answer within {_PATIENCE:.0f} s")
     except Exception as error:
