@@ -4,6 +4,7 @@ import asyncio
 
 import structlog
 from livekit.agents import AgentServer
+from livekit.protocol.models import Room
 
 from agent.duty import Duty
 from agent.reconciler import Reconciler
@@ -18,17 +19,18 @@ async def keep_watch(
     server: AgentServer, pool: Pool, worker: str, reconciler: Reconciler, duty: Duty, max_rooms: int
 ) -> None:
     """Say every second that we live, and look for jobs that went without letting go; until cancelled."""
-    before: dict[str, str] = {}  # room sid of each job
+    before: dict[str, Room] = {}  # of each job
     away = False
     while True:
-        now = {job.job.id: job.job.room.sid for job in server.active_jobs}
-        gone = {sid for job_id, sid in before.items() if job_id not in now} - set(now.values())
+        now = {job.job.id: job.job.room for job in server.active_jobs}
+        names = {room.name for room in now.values()}
+        gone = [room for job_id, room in before.items() if job_id not in now and room.name not in names]
         try:
             ready = not duty.draining and len(now) < max_rooms
             duty.note_others(ready=await fleet.beat(pool, worker, len(now), ready=ready))
             await reconciler.tell_others()
-            for room_sid in gone:
-                await fleet.revoke_of_job(pool, worker, room_sid)
+            for room in gone:
+                await fleet.revoke_of_job(pool, worker, room.name, room.sid)
         except Exception as error:
             if not away:
                 log.warning("sign_of_life_failed", **what_failed(error))
@@ -37,5 +39,5 @@ async def keep_watch(
         else:
             before, away = now, False
             if gone:
-                reconciler.jobs_gone(gone)
+                reconciler.jobs_gone(room.sid for room in gone)
         await asyncio.sleep(fleet.BEAT_SECONDS)

@@ -93,10 +93,13 @@ async def revoke(pool: Pool, session_id: UUID) -> None:
         await connection.execute(queries["revoke_lease"], session_id)
 
 
-async def revoke_of_job(pool: Pool, worker: str, room_sid: str) -> None:
-    """The same for the session of a worker's job that is gone; one that ended well has let go already."""
+async def revoke_of_job(pool: Pool, worker: str, room_name: str, room_sid: str) -> None:
+    """The same for the session of a worker's job that is gone; one that ended well has let go already.
+
+    `room_sid` is the one it was sent to; after a restart of LiveKit's server its room has another.
+    """
     async with pool.acquire() as connection:
-        await connection.execute(queries["revoke_leases_of_job"], worker, room_sid)
+        await connection.execute(queries["revoke_leases_of_job"], worker, room_name)
         await connection.execute(queries["void_start"], worker, room_sid, TAKES)
 
 

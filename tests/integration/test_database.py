@@ -368,7 +368,7 @@ async def test_a_start_whose_job_or_worker_is_gone_is_not_waited_for(pool: Pool)
         await fleet.beat(pool, worker, 0, ready=True)
     await fleet.note_start(pool, "RM_1", "first")
     assert (await fleet.started(pool))["RM_1"].ago < TAKES
-    await fleet.revoke_of_job(pool, "first", "RM_1")
+    await fleet.revoke_of_job(pool, "first", "coaching-x", "RM_1")
     assert (await fleet.started(pool))["RM_1"].ago >= TAKES
     assert await fleet.note_start(pool, "RM_1", "first") == 2
     await pool.execute("update workers set seen_at = now() - interval '1 minute' where worker = 'first'")
