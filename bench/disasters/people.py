@@ -1,0 +1,142 @@
+"""Two people in a room, who talk and remember exactly what they did.
+
+The student's words go out as text, each different: which of them are in the record can be told exactly. The
+counselor speaks aloud, sentences with silence between: what was heard of them is told by the times. Both have
+a microphone: of someone who publishes nothing LiveKit tells the others up to 3 s late.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from livekit.rtc.participant import PublishDataError
+
+from agent.demo.caller import Caller
+from agent.demo.speech import Speech
+from agent.session.events import milliseconds
+from bench.disasters.rig import Rig
+from bench.speech import line, sentence
+
+STUDENT, COUNSELOR = "student-1", "counselor-1"
+WRITES_EVERY = 0.7  # s between the student's texts
+BREATH = 1.5  # s between the counselor's sentences: more than what is cut into one utterance
+SENTENCES = ("0880", "0930")
+
+
+@dataclass(frozen=True)
+class Said:
+    """Without `text`: spoken aloud."""
+
+    identity: str
+    begin: datetime
+    end: datetime
+    text: str | None = None
+
+
+@dataclass
+class Stay:
+    """As the client itself knows it; LiveKit tells everyone the same `joined_at`."""
+
+    identity: str
+    participant_sid: str
+    joined_at: datetime
+    left_at: datetime | None = None
+
+
+@dataclass
+class Truth:
+    """What happened in one room."""
+
+    room: str
+    said: list[Said] = field(default_factory=list)
+    stays: list[Stay] = field(default_factory=list)
+
+
+class Conversation:
+    """One room with a student and a counselor in it."""
+
+    def __init__(self, truth: Truth, student: Caller, counselor: Caller) -> None:
+        self.truth = truth
+        self.room = truth.room
+        self.student, self.counselor = student, counselor
+        self._texts = 0
+
+    async def write(self) -> Said:
+        """The student says something new, as text. Raises when LiveKit does not take it."""
+        self._texts += 1
+        began = milliseconds(datetime.now(UTC))
+        text = f"Sentence {self._texts} in {self.room}."
+        await self.student.send("transcript", {"text": text, "timestamp": began.isoformat()})
+        said = Said(STUDENT, began, began, text)
+        self.truth.said.append(said)
+        return said
+
+    async def speak(self, speech: Speech) -> Said:
+        """The counselor says a sentence aloud."""
+        words = line(COUNSELOR, speech, await self.counselor.say(speech))
+        said = Said(COUNSELOR, words.begin, words.end)
+        self.truth.said.append(said)
+        return said
+
+    @asynccontextmanager
+    async def talking(self, *, aloud: bool = True) -> AsyncIterator[None]:
+        """Both talk until the end of the context; a sentence begun is finished."""
+        enough = asyncio.Event()
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._keep_writing(enough))
+            if aloud:
+                both.create_task(self._keep_speaking(enough))
+            try:
+                yield
+            finally:
+                enough.set()
+
+    async def _keep_writing(self, enough: asyncio.Event) -> None:
+        while not enough.is_set():
+            with suppress(PublishDataError, TimeoutError):  # LiveKit's server is away: it was not said
+                await self.write()
+            await asyncio.sleep(WRITES_EVERY)
+
+    async def _keep_speaking(self, enough: asyncio.Event) -> None:
+        number = 0
+        while not enough.is_set():
+            await self.speak(sentence(SENTENCES[number % len(SENTENCES)]))
+            number += 1
+            await asyncio.sleep(BREATH)
+
+
+@asynccontextmanager
+async def conversing(rig: Rig, room: str) -> AsyncIterator[Conversation]:
+    """Both join; both leave at the end."""
+    truth = Truth(room)
+    options: dict[str, Any] = {"auto_subscribe": False}
+    async with AsyncExitStack() as stack:
+        student = await stack.enter_async_context(rig.joining(room, STUDENT, **options))
+        counselor = await stack.enter_async_context(rig.joining(room, COUNSELOR, **options))
+        callers = [student, counselor]
+        for caller in callers:
+            _follow(truth, caller)
+        yield Conversation(truth, student, counselor)
+    for caller in callers:
+        stay = [stay for stay in truth.stays if stay.identity == caller.identity][-1]
+        stay.left_at = caller.left_at
+
+
+def _follow(truth: Truth, caller: Caller) -> None:
+    """A client that had to join anew, LiveKit's server having been restarted, has a new stay."""
+    cut_off: list[datetime] = []
+
+    def note() -> None:
+        known = {stay.participant_sid for stay in truth.stays}
+        if caller.sid not in known:
+            before = [stay for stay in truth.stays if stay.identity == caller.identity]
+            if before and cut_off:
+                before[-1].left_at = cut_off[-1]
+            truth.stays.append(Stay(caller.identity, caller.sid, caller.joined_at))
+
+    caller.room.on("reconnecting", lambda: cut_off.append(datetime.now(UTC)))
+    caller.room.on("reconnected", note)
+    note()
