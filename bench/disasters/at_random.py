@@ -132,9 +132,9 @@ class Blows:
             victim.signal_all(signal.SIGCONT)
 
     async def _kill_the_sfu(self) -> None:
-        async with self._load.staying(self._load.live), self._load.nobody_joins():
-            rooms = sorted(self._load.live)
-            for room, loss in (await kill_sfu(self._rig, rooms)).items():
+        async with self._load.nobody_joins(), self._load.staying(self._load.live):
+            truths = list(self._load.live.values())
+            for room, loss in (await kill_sfu(self._rig, truths)).items():
                 self.losses[room].append(loss)
 
     async def _taken_over(self, blow: Blow, rooms: list[str], since: datetime) -> None:

@@ -29,7 +29,7 @@ class Load:
         self._join = asyncio.Lock()  # one at a time, and nobody while LiveKit's server is away
         self._staying: set[str] = set()
         self._calm = asyncio.Condition()
-        self.live: set[str] = set()
+        self.live: dict[str, Truth] = {}
         self.left: set[str] = set()
         self.truths: list[Truth] = []
         self.over = False
@@ -58,6 +58,7 @@ class Load:
 
     @asynccontextmanager
     async def nobody_joins(self) -> AsyncIterator[None]:
+        """And nobody waits for a recorder."""
         async with self._join:
             yield
 
@@ -68,16 +69,16 @@ class Load:
             async with AsyncExitStack() as stack:
                 async with self._join:
                     talk = await stack.enter_async_context(conversing(self._rig, room))
-                await listened_to(self._rig, room)
-                self.live.add(room)
+                    await listened_to(self._rig, room)
+                    self.live[room] = talk.truth
                 async with talk.talking():
                     await asyncio.sleep(self._seconds * self._random.uniform(*SPREAD))
                 async with self._calm:
                     await self._calm.wait_for(lambda: room not in self._staying)
-                    self.live.discard(room)
+                    del self.live[room]
                     self.left.add(room)
             self.truths.append(talk.truth)
             self._say(f"  {len(self.truths)} of {self._rooms} rooms are over")
         finally:
-            self.live.discard(room)
+            self.live.pop(room, None)
             self._slots.release()

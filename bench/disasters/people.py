@@ -15,10 +15,13 @@ from typing import Any
 from livekit.rtc.participant import PublishDataError
 
 from agent.demo.caller import Caller
+from agent.demo.sfu_api import Stay as Listed
+from agent.demo.sfu_api import who_is_there
 from agent.demo.speech import Speech
 from agent.session.events import milliseconds
 from bench.disasters.rig import Rig
 from bench.speech import line, sentence
+from bench.stack import until
 
 STUDENT, COUNSELOR = "student-1", "counselor-1"
 WRITES_EVERY = 0.7  # s between the student's texts
@@ -117,26 +120,28 @@ async def conversing(rig: Rig, room: str) -> AsyncIterator[Conversation]:
         student = await stack.enter_async_context(rig.joining(room, STUDENT, **options))
         counselor = await stack.enter_async_context(rig.joining(room, COUNSELOR, **options))
         callers = [student, counselor]
-        for caller in callers:
-            _follow(truth, caller)
+        truth.stays += [Stay(caller.identity, caller.sid, caller.joined_at) for caller in callers]
         yield Conversation(truth, student, counselor)
     for caller in callers:
-        stay = [stay for stay in truth.stays if stay.identity == caller.identity][-1]
-        stay.left_at = caller.left_at
+        last = [stay for stay in truth.stays if stay.identity == caller.identity][-1]
+        last.left_at = caller.left_at
 
 
-def _follow(truth: Truth, caller: Caller) -> None:
-    """A client that had to join anew, LiveKit's server having been restarted, has a new stay."""
-    cut_off: list[datetime] = []
+async def note_who_came_back(rig: Rig, truth: Truth, cut_off_at: datetime) -> None:
+    """LiveKit's server was restarted: everybody in the room has a new stay, of which the server tells.
 
-    def note() -> None:
-        known = {stay.participant_sid for stay in truth.stays}
-        if caller.sid not in known:
-            before = [stay for stay in truth.stays if stay.identity == caller.identity]
-            if before and cut_off:
-                before[-1].left_at = cut_off[-1]
-            truth.stays.append(Stay(caller.identity, caller.sid, caller.joined_at))
+    A client's own participant sid is still that of the old stay (livekit 1.1).
+    """
+    at = rig.sfu.address
+    identities = {stay.identity for stay in truth.stays}
+    old = {stay.participant_sid for stay in truth.stays}
 
-    caller.room.on("reconnecting", lambda: cut_off.append(datetime.now(UTC)))
-    caller.room.on("reconnected", note)
-    note()
+    async def back() -> list[Listed]:
+        listed = await who_is_there(at.url, at.api_key, at.api_secret, truth.room)
+        new = [one for one in listed if one.identity in identities and one.participant_sid not in old]
+        return new if {one.identity for one in new} == identities else []
+
+    for one in await until(back):
+        before = next(s for s in truth.stays if s.identity == one.identity and s.left_at is None)
+        before.left_at = cut_off_at
+        truth.stays.append(Stay(one.identity, one.participant_sid, one.joined_at))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import signal
 import sys
 import tempfile
@@ -49,6 +50,7 @@ def on_a_rig(play: Callable[[Rig], Awaitable[Sequence[Row]]]) -> Play:
 
 def run_all(scenarios: Sequence[Scenario], output: Output) -> bool:
     """Play them one after the other; whether every promise was kept."""
+    logging.getLogger("livekit").setLevel(logging.CRITICAL)  # clients complain of a server that we killed
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends our children too, as Ctrl-C does
     rows: list[Row] = []
     with ExitStack() as stack:

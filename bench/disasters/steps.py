@@ -55,7 +55,7 @@ async def first_flush(step: Step, rig: Rig) -> Sequence[Row]:
     with step.holding(rig) as held:
         async with conversing(rig, new_room()) as talk, talk.talking():
             began = min(stay.joined_at for stay in talk.truth.stays)
-            loss = await kill_held(rig, step.target, talk.room, held)
+            loss = await kill_held(rig, step.target, talk.truth, held)
             await asyncio.sleep(TALK_SECONDS)
     return await judged(rig, step.case, [talk.truth], {talk.room: [Loss(began, loss.end)]})
 
@@ -67,7 +67,7 @@ async def flush(step: Step, rig: Rig) -> Sequence[Row]:
         async with talk.talking():
             await asyncio.sleep(TALK_SECONDS)
             with step.holding(rig) as held:
-                loss = await kill_held(rig, step.target, talk.room, held)
+                loss = await kill_held(rig, step.target, talk.truth, held)
             await asyncio.sleep(TALK_SECONDS)
     return await judged(rig, step.case, [talk.truth], _losses(step, talk.room, loss))
 
@@ -80,7 +80,7 @@ async def utterance(step: Step, rig: Rig) -> Sequence[Row]:
             await talk.speak(sentence("0880"))
             speaking.create_task(_discard(talk.speak(sentence(LONG_SENTENCE))))
             await asyncio.sleep(IN_MID_SENTENCE)
-            loss = await kill_in_room(rig, step.target, talk.room)
+            loss = await kill_in_room(rig, step.target, talk.truth)
             await talk.speak(sentence("0880"))
     return await judged(rig, step.case, [talk.truth], _losses(step, talk.room, loss))
 
@@ -93,7 +93,7 @@ async def save(step: Step, rig: Rig) -> Sequence[Row]:
             async with talk.talking():
                 await asyncio.sleep(TALK_SECONDS)
             held = leaving.enter_context(step.holding(rig))
-        loss = await kill_held(rig, step.target, talk.room, held, empty=True)
+        loss = await kill_held(rig, step.target, talk.truth, held, empty=True)
     return await judged(rig, step.case, [talk.truth], _losses(step, talk.room, loss))
 
 
@@ -105,7 +105,7 @@ async def answer(step: Step, rig: Rig) -> Sequence[Row]:
             await asyncio.sleep(TALK_SECONDS)
         with step.holding(rig) as held:
             await talk.student.send("session.end", {})
-            loss = await kill_held(rig, step.target, talk.room, held)
+            loss = await kill_held(rig, step.target, talk.truth, held)
         async with talk.talking():
             await asyncio.sleep(TALK_SECONDS)
     return await judged(rig, step.case, [talk.truth], _losses(step, talk.room, loss))
@@ -123,7 +123,7 @@ async def replay(step: Step, rig: Rig) -> Sequence[Row]:
     with step.holding(rig, by_worker=True) as held:
         rig.postgres.spawn()
         await asyncio.to_thread(rig.postgres.wait_until_ready)
-        await kill_held(rig, step.target, talk.room, held, empty=True)
+        await kill_held(rig, step.target, talk.truth, held, empty=True)
     return await judged(rig, step.case, [talk.truth])
 
 

@@ -3,10 +3,11 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Literal, get_args
 
+from bench.disasters.people import Truth, note_who_came_back
 from bench.disasters.rig import Rig, Worker
 from bench.disasters.verdict import Loss
 from bench.disasters.wire import Held
@@ -42,17 +43,17 @@ async def listened_to(rig: Rig, room: str, since: datetime | None = None) -> dat
     return at
 
 
-async def kill_held(rig: Rig, target: Target, room: str, held: Held, *, empty: bool = False) -> Loss:
+async def kill_held(rig: Rig, target: Target, truth: Truth, held: Held, *, empty: bool = False) -> Loss:
     """Once the step is reached, kill; what was held never arrives. `empty`: no successor will come."""
     await held.reached()
-    return await kill_in_room(rig, target, room, before=held.drop, empty=empty)
+    return await kill_in_room(rig, target, truth, before=held.drop, empty=empty)
 
 
 async def kill_in_room(
-    rig: Rig, target: Target, room: str, *, before: Callable[[], None] = lambda: None, empty: bool = False
+    rig: Rig, target: Target, truth: Truth, *, before: Callable[[], None] = lambda: None, empty: bool = False
 ) -> Loss:
     """Kill, and wait until a recorder listens to the room. `before`: done as soon as the target is dead."""
-    killed_at = datetime.now(UTC)
+    killed_at, room = datetime.now(UTC), truth.room
     match target:
         case "job":
             os.kill(job_of(rig, room), signal.SIGKILL)
@@ -68,7 +69,7 @@ async def kill_in_room(
         case "Whisper":
             await kill_whisper(rig)
         case "SFU":
-            return (await kill_sfu(rig, [room]))[room]
+            return (await kill_sfu(rig, [truth]))[room]
     goes_on = target in ("job", "worker") and not empty
     return Loss(killed_at, await listened_to(rig, room, killed_at) if goes_on else datetime.now(UTC))
 
@@ -98,14 +99,16 @@ async def kill_whisper(rig: Rig, away: float = AWAY_SECONDS) -> None:
     await asyncio.to_thread(rig.whisper.wait_until_ready)
 
 
-async def kill_sfu(rig: Rig, rooms: list[str], away: float = AWAY_SECONDS) -> dict[str, Loss]:
-    """Kill it, and start it again; from when to when no recorder could hear."""
+async def kill_sfu(rig: Rig, truths: Sequence[Truth], away: float = AWAY_SECONDS) -> dict[str, Loss]:
+    """Kill it, and start it again; from when to when no recorder could hear these rooms."""
     killed_at = datetime.now(UTC)
     rig.sfu.kill()
     await asyncio.sleep(away)
     rig.sfu.spawn()
     await asyncio.to_thread(rig.sfu.wait_until_ready)
-    return {room: Loss(killed_at, await _heard_again(rig, room, killed_at)) for room in rooms}
+    for truth in truths:
+        await note_who_came_back(rig, truth, killed_at)
+    return {t.room: Loss(killed_at, await _heard_again(rig, t.room, killed_at)) for t in truths}
 
 
 async def _heard_again(rig: Rig, room: str, since: datetime) -> datetime:
