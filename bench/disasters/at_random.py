@@ -139,7 +139,11 @@ class Blows:
 
     async def _taken_over(self, blow: Blow, rooms: list[str], since: datetime) -> None:
         for room in rooms:
-            listening = await listened_to(self._rig, room, since)
+            try:
+                listening = await listened_to(self._rig, room, since)
+            except TimeoutError:
+                self._say(f"    {room}: nobody has taken over")
+                listening = datetime.now(UTC)
             self.losses[room].append(Loss(since, listening))
             self.takeovers[blow].append((listening - since).total_seconds())
 

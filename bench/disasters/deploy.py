@@ -16,13 +16,21 @@ from bench.stack import until
 RECORDED_WITHIN = 5.0  # s after the first participant joined
 DRAINED_SECONDS = 300.0
 OLD_WORKERS = 2
+PROMISE = "recorded, after somebody was there"
 
 
 async def rolling_deploy(
-    rig: Rig, rooms: int, at_a_time: int, seconds: float, seed: int, say: Callable[[str], None]
+    rig: Rig,
+    rooms: int,
+    at_a_time: int,
+    seconds: float,
+    seed: int,
+    say: Callable[[str], None],
+    *,
+    workers: int = OLD_WORKERS,
 ) -> list[Row]:
     """Rooms come and go all the while; each has one recorder from beginning to end."""
-    old = [await rig.worker() for _ in range(OLD_WORKERS)]
+    old = [await rig.worker() for _ in range(workers)]
     load = Load(rig, rooms, at_a_time, seconds, seed, say)
     async with asyncio.TaskGroup() as both:
         both.create_task(load.run())
@@ -33,20 +41,18 @@ async def rolling_deploy(
             await _replace(rig, worker)
             say(f"  {worker.name} drains, its successor is there")
         until_over = datetime.now(UTC)
-    case = f"{OLD_WORKERS} workers replaced, {rooms} rooms"
+    case = f"{workers} worker{'s' * (workers > 1)} replaced, {rooms} rooms"
     drained = await _drained(old)
     registered = await rig.pool.fetchval("select count(*) from workers")
     meanwhile = [t for t in load.truths if any(began < stay.joined_at < until_over for stay in t.stays)]
     recorders = [len(rig.log("recording_began", room=truth.room)) for truth in load.truths]
     return [
-        count(case, "old workers that had rooms when it began", OLD_WORKERS, busy),
+        count(case, "old workers that had rooms when it began", workers, busy),
         Row(case, "rooms that began meanwhile", "> 0", str(len(meanwhile)), bool(meanwhile)),
-        at_most(
-            case, "recorded, after somebody was there", RECORDED_WITHIN, [_late(rig, t) for t in load.truths]
-        ),
+        at_most(case, PROMISE, RECORDED_WITHIN, [_late(rig, t) for t in load.truths]),
         count(case, "rooms with another number of recorders than 1", 0, sum(n != 1 for n in recorders)),
-        count(case, "old workers that ended in good order", OLD_WORKERS, drained),
-        count(case, "workers registered afterwards", OLD_WORKERS, registered),
+        count(case, "old workers that ended in good order", workers, drained),
+        count(case, "workers registered afterwards", workers, registered),
         *await judged(rig, case, load.truths),
     ]
 

@@ -16,7 +16,7 @@ from bench.stack import until
 Target = Literal["job", "worker", "PostgreSQL", "SFU", "Whisper"]
 TARGETS: tuple[Target, ...] = get_args(Target)
 AWAY_SECONDS = 1.0  # before a killed service is started again
-BACK_SECONDS = 90.0
+BACK_SECONDS = 60.0
 
 
 def job_of(rig: Rig, room: str) -> int:
