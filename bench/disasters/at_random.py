@@ -150,8 +150,7 @@ class Blows:
 
 async def strike_at_random(rig: Rig, plan: Plan, say: Say) -> list[Row]:
     """The whole of it: two workers, as many rooms as planned, and the lines of the table."""
-    for worker in [rig.spawn_worker(), rig.spawn_worker()]:
-        await worker.until_ready()
+    await rig.start_workers(2)
     load = Load(rig, plan.rooms, plan.at_a_time, plan.seconds, plan.seed, say)
     blows = Blows(rig, load, plan, say)
     async with asyncio.TaskGroup() as both:

@@ -30,7 +30,7 @@ async def rolling_deploy(
     workers: int = OLD_WORKERS,
 ) -> list[Row]:
     """Rooms come and go all the while; each has one recorder from beginning to end."""
-    old = [await rig.worker() for _ in range(workers)]
+    old = await rig.start_workers(workers)
     load = Load(rig, rooms, at_a_time, seconds, seed, say)
     async with asyncio.TaskGroup() as both:
         both.create_task(load.run())

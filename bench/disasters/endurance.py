@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import psutil
-from livekit import api
 
 from bench.disasters.counted_worker import EVENT
 from bench.disasters.judging import judged
@@ -36,7 +35,7 @@ class Weight:
 
 
 async def one_after_another(
-    rig: Rig, rooms: int, first: int, say: Callable[[str], None], *, growth: float | None = GROWTH
+    rig: Rig, rooms: int, first: int, say: Callable[[str], None], *, growth: float = GROWTH
 ) -> list[Row]:
     """What it weighs after all of them, compared with after the first ones."""
     case = f"{rooms} rooms through one worker"
@@ -62,8 +61,7 @@ async def _one_room(rig: Rig) -> Truth:
         await listened_to(rig, talk.room)
         said = await talk.write()
         await until(lambda: _journaled(rig, said.text))
-    async with rig.livekit() as livekit:
-        await livekit.room.delete_room(api.DeleteRoomRequest(room=talk.room))
+    await rig.close_rooms([talk.room])
     await until(lambda: rig.log("session_finished", room=talk.room))
     return talk.truth
 
@@ -86,17 +84,17 @@ async def _weight(worker: Worker) -> Weight:
     return Weight(read_pss(worker.pid), looks[-1] + 1, process.num_fds(), line["threads"], line["tasks"])
 
 
-def _compared(case: str, first: int, before: Weight, after: Weight, growth: float | None) -> list[Row]:
+def _compared(case: str, first: int, before: Weight, after: Weight, growth: float) -> list[Row]:
     grown = 100 * (after.megabytes - before.megabytes) / before.megabytes
     memory = Row(
         case,
         f"memory, of that after the first {first}",
         f"<= +{growth:g} %",
         f"{before.megabytes:.0f} -> {after.megabytes:.0f} MB ({grown:+.1f} %)",
-        growth is not None and grown <= growth,
+        grown <= growth,
     )
     return [
-        *([memory] if growth is not None else []),
+        memory,
         count(case, "processes, as after the first", before.processes, after.processes),
         count(case, "open files, as after the first", before.files, after.files),
         count(case, "threads, as after the first", before.threads, after.threads),

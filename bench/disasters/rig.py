@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,6 +120,20 @@ class Rig:
         worker = self.spawn_worker(*module)
         await worker.until_ready()
         return worker
+
+    async def start_workers(self, count: int) -> list[Worker]:
+        """So many more, ready."""
+        workers = [self.spawn_worker() for _ in range(count)]
+        for worker in workers:
+            await worker.until_ready()
+        return workers
+
+    async def close_rooms(self, rooms: Iterable[str]) -> None:
+        """Sooner than LiveKit does, which looks for empty rooms every few seconds."""
+        async with self.livekit() as livekit:
+            for room in rooms:
+                with suppress(api.TwirpError):  # closed already
+                    await livekit.room.delete_room(api.DeleteRoomRequest(room=room))
 
     def end_worker(self, worker: Worker) -> None:
         """With all its jobs, however they are."""

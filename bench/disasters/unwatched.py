@@ -27,6 +27,7 @@ async def no_worker(rig: Rig, rooms: int) -> list[Row]:
         ready = worker.log("worker_ready")[0]["at"]
         late = [(await listened_to(rig, talk.room) - ready).total_seconds() for talk in talks]
         await _talk(talks)
+    await rig.close_rooms(talk.room for talk in talks)
     return [
         at_most(case, PROMISE, WITHIN_SECONDS, late),
         *await judged(rig, case, [talk.truth for talk in talks]),
@@ -36,7 +37,7 @@ async def no_worker(rig: Rig, rooms: int) -> list[Row]:
 async def hung_worker(rig: Rig, rooms: int) -> list[Row]:
     """One worker hangs beside a healthy one: LiveKit goes on sending it rooms."""
     case = f"{rooms} rooms began beside a hung worker"
-    hung, _ = [await rig.worker(), await rig.worker()]
+    hung, _ = await rig.start_workers(2)
     with stopped(hung):
         return await _beside(rig, case, rooms)
 
@@ -44,7 +45,7 @@ async def hung_worker(rig: Rig, rooms: int) -> list[Row]:
 async def hung_while_acting(rig: Rig, rooms: int) -> list[Row]:
     """It hangs at the very moment when it compares rooms with recorders, on behalf of all workers."""
     case = f"{rooms} rooms began beside one that hung while it acted"
-    hung, _ = [await rig.worker(), await rig.worker()]
+    hung, _ = await rig.start_workers(2)
     with rig.wire.holding("held_sessions", answer=True, whose=lambda pid: pid == hung.pid) as held:
         await held.reached()
         with stopped(hung):
@@ -71,6 +72,7 @@ async def _beside(rig: Rig, case: str, rooms: int) -> list[Row]:
             for talk, at in zip(talks, began, strict=True)
         ]
         await _talk(talks)
+    await rig.close_rooms(talk.room for talk in talks)
     return [
         at_most(case, PROMISE, WITHIN_SECONDS, late),
         *await judged(rig, case, [talk.truth for talk in talks]),

@@ -45,4 +45,4 @@ async def test_a_worker_is_replaced_while_rooms_come_and_go(rig: Rig) -> None:
 
 
 async def test_a_worker_keeps_nothing_of_the_rooms_that_it_had(rig: Rig) -> None:
-    assert broken(await one_after_another(rig, 8, 4, print, growth=None)) == []
+    assert broken(await one_after_another(rig, 8, 4, print, growth=15.0)) == []
