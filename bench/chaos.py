@@ -18,6 +18,7 @@ from bench.disasters.endurance import one_after_another
 from bench.disasters.outage import database_away
 from bench.disasters.running import Output, Scenario, on_a_rig, run_all
 from bench.disasters.steps import STEPS, play_in_turn
+from bench.disasters.twice import two_recorders
 from bench.disasters.unwatched import hung_while_acting, hung_worker, no_worker
 
 app = new_app()
@@ -133,6 +134,7 @@ def _unwatched(rooms: int) -> list[Scenario]:
         Scenario("no worker", on_a_rig(lambda rig: no_worker(rig, rooms))),
         Scenario("a hung worker", on_a_rig(lambda rig: hung_worker(rig, rooms))),
         Scenario("one that hangs while it acts", on_a_rig(lambda rig: hung_while_acting(rig, rooms))),
+        Scenario("two recorders in one room", on_a_rig(two_recorders)),
     ]
 
 
