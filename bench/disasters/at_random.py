@@ -85,7 +85,7 @@ class Blows:
             case "job":
                 await self._kill_a_job()
             case "PostgreSQL":
-                self._rig.postgres.kill()
+                await asyncio.to_thread(self._rig.postgres.kill)
                 await start_database(self._rig, self._random.uniform(0, 3))
             case "Whisper":
                 await kill_whisper(self._rig, self._random.uniform(0, 3))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 
 from bench.disasters.people import Truth
 from bench.disasters.rig import Rig, session_of
@@ -11,6 +12,8 @@ from bench.stack import until
 
 SETTLED_SECONDS = 150.0
 MOST_TOLD = 3
+SUBSCRIBING = timedelta(seconds=1)
+STUTTERED = 0.1  # of the spoken sentences at most, for the rest to tell something
 
 
 async def settled(rig: Rig, rooms: Sequence[str], within: float = SETTLED_SECONDS) -> bool:
@@ -42,8 +45,9 @@ async def findings_of(
     """Each room's record beside what happened in it."""
 
     async def one(truth: Truth) -> Findings:
+        arrival = _arrival(rig, truth)
         rows = await rig.pool.fetchval("select count(*) from sessions where room_name = $1", truth.room)
-        return judge(truth, await rig.record(truth.room), rows, losses.get(truth.room, ()))
+        return judge(truth, await rig.record(truth.room), rows, [*arrival, *losses.get(truth.room, ())])
 
     return await asyncio.gather(*map(one, truths))
 
@@ -55,9 +59,20 @@ async def judged(
     all_settled = await settled(rig, [truth.room for truth in truths])
     found = await findings_of(rig, truths, losses or {})
     rows = table_of(case, found)
+    stuttered = sum(truth.stuttered for truth in truths)
+    aloud = stuttered + sum(said.text is None for truth in truths for said in truth.said)
+    if stuttered > STUTTERED * aloud:
+        told = f"{stuttered} of {aloud} garbled by this machine"
+        rows.append(Row(case, "sentences spoken as written", f">= {1 - STUTTERED:.0%}", told, ok=False))
     if not all_settled:
         rows.append(Row(case, "nothing left waiting", "nothing", _what_waits(rig), ok=False))
     return rows
+
+
+def _arrival(rig: Rig, truth: Truth) -> list[Loss]:
+    """Until the first recorder has subscribed to those who were there before it."""
+    began = rig.log("recording_began", room=truth.room)
+    return [Loss(truth.stays[0].joined_at, began[0]["at"] + SUBSCRIBING)] if began else []
 
 
 def table_of(case: str, found: Sequence[Findings]) -> list[Row]:

@@ -29,7 +29,7 @@ async def database_away(rig: Rig, seconds: float, rooms: int, say: Callable[[str
         lasting = await _begun(rig, through)
         stacks = [await ending.enter_async_context(AsyncExitStack()) for _ in range(rooms)]
         talks = [await _begun(rig, stack) for stack in stacks[: rooms // 2]]
-        rig.postgres.stop(immediate=True)
+        await asyncio.to_thread(rig.postgres.stop, immediate=True)
         away_since = datetime.now(UTC)
         talks += [await _begun(rig, stack) for stack in stacks[rooms // 2 :]]
         await asyncio.sleep(TALK_SECONDS)

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from livekit.rtc.participant import PublishDataError
@@ -27,6 +27,7 @@ STUDENT, COUNSELOR = "student-1", "counselor-1"
 WRITES_EVERY = 0.7  # s between the student's texts
 BREATH = 1.5  # s between the counselor's sentences: more than what is cut into one utterance
 SENTENCES = ("0880", "0930")
+ON_TIME = timedelta(seconds=0.3)  # a microphone that was held up by a busy machine said something else
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,12 @@ class Stay:
 
 @dataclass
 class Truth:
-    """What happened in one room."""
+    """What happened in one room. `stuttered`: sentences that the speaker's own machine garbled."""
 
     room: str
     said: list[Said] = field(default_factory=list)
     stays: list[Stay] = field(default_factory=list)
+    stuttered: int = 0
 
 
 class Conversation:
@@ -79,9 +81,13 @@ class Conversation:
 
     async def speak(self, speech: Speech) -> Said:
         """The counselor says a sentence aloud."""
-        words = line(COUNSELOR, speech, await self.counselor.say(speech))
+        spoken = await self.counselor.say(speech)
+        words = line(COUNSELOR, speech, spoken)
         said = Said(COUNSELOR, words.begin, words.end)
-        self.truth.said.append(said)
+        if datetime.now(UTC) - spoken.end > ON_TIME:
+            self.truth.stuttered += 1
+        else:
+            self.truth.said.append(said)
         return said
 
     @asynccontextmanager

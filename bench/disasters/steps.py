@@ -117,7 +117,7 @@ async def replay(step: Step, rig: Rig) -> Sequence[Row]:
         await listened_to(rig, talk.room)
         async with talk.talking():
             await asyncio.sleep(TALK_SECONDS)
-            rig.postgres.stop()
+            await asyncio.to_thread(rig.postgres.stop)
             await asyncio.sleep(TALK_SECONDS)
     await until(lambda: rig.log("session_finished", room=talk.room), within=SPOOLED_SECONDS)
     with step.holding(rig, by_worker=True) as held:

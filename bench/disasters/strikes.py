@@ -63,7 +63,7 @@ async def kill_in_room(
             before()
             await rig.worker()
         case "PostgreSQL":
-            rig.postgres.kill()
+            await asyncio.to_thread(rig.postgres.kill)
             before()
             await start_database(rig)
         case "Whisper":
