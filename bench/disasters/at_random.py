@@ -15,6 +15,7 @@ from bench.disasters.load import Load
 from bench.disasters.rig import Rig, Worker
 from bench.disasters.rows import Row, at_most, share_of
 from bench.disasters.strikes import (
+    job_of,
     kill_sfu,
     kill_whisper,
     kill_worker,
@@ -98,7 +99,7 @@ class Blows:
         room = self._random.choice(sorted(self._load.live))
         async with self._load.staying([room]):
             killed_at = datetime.now(UTC)
-            os.kill(int(self._rig.log("recording_began", room=room)[-1]["pid"]), signal.SIGKILL)
+            os.kill(job_of(self._rig, room), signal.SIGKILL)
             await self._taken_over("job", [room], killed_at)
 
     async def _strike_a_worker(self, blow: Blow) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Literal, get_args
 
+from bench.disasters.followed_log import Line
 from bench.disasters.people import Truth, note_who_came_back
 from bench.disasters.rig import Rig, Worker
 from bench.disasters.verdict import Loss
@@ -19,24 +20,39 @@ AWAY_SECONDS = 1.0  # before a killed service is started again
 BACK_SECONDS = 60.0
 
 
+def _signs_of(log: Callable[..., list[Line]], room: str) -> list[Line]:
+    """Of recorders that listen to a room, by time; the last is the one that writes its session.
+
+    One that waits for its turn listens, too: when it claims the session it has been there for long.
+    """
+    lines = [*log("recording_began", room=room), *log("session_claimed", room=room)]
+    return sorted(lines, key=lambda line: line["at"])
+
+
+def _holder(log: Callable[..., list[Line]], room: str) -> Line | None:
+    """Of the room's recorder that claimed the session last, or else came first."""
+    claims = log("session_claimed", room=room) or _signs_of(log, room)[:1]
+    return claims[-1] if claims else None
+
+
 def job_of(rig: Rig, room: str) -> int:
-    """The process of the room's latest recorder."""
-    return int(rig.log("recording_began", room=room)[-1]["pid"])
+    """The process of the recorder that writes the room's session."""
+    holder = _holder(rig.log, room)
+    assert holder is not None
+    return int(holder["pid"])
 
 
 def worker_of(rig: Rig, room: str) -> Worker:
     """Whose job that is."""
-    return max(
-        (worker for worker in rig.workers if worker.log("recording_began", room=room)),
-        key=lambda worker: worker.log("recording_began", room=room)[-1]["at"],
-    )
+    holder = _holder(rig.log, room)
+    return next(worker for worker in rig.workers if _holder(worker.log, room) == holder)
 
 
 async def listened_to(rig: Rig, room: str, since: datetime | None = None) -> datetime:
-    """When the room's first recorder (after that moment) began to listen."""
+    """When the room's first recorder (after that moment) is known to listen."""
 
     def began() -> datetime | None:
-        lines = rig.log("recording_began", room=room)
+        lines = _signs_of(rig.log, room)
         return next((line["at"] for line in lines if since is None or line["at"] > since), None)
 
     at: datetime = await until(began, within=BACK_SECONDS)

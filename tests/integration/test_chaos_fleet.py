@@ -49,6 +49,5 @@ async def test_a_worker_keeps_nothing_of_the_rooms_that_it_had(rig: Rig) -> None
     assert broken(await one_after_another(rig, 8, 4, print, growth=15.0)) == []
 
 
-@pytest.mark.xfail(strict=True, reason="the second one's copy of what was said is replayed from its spool")
 async def test_what_two_recorders_heard_is_written_once(rig: Rig) -> None:
     assert broken(await two_recorders(rig)) == []
