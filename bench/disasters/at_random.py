@@ -104,12 +104,9 @@ class Blows:
 
     async def _strike_a_worker(self, blow: Blow) -> None:
         """Another one is there, and a new one is started at once, as a supervisor would."""
-        first, *others = self._random.sample(self._rig.workers, len(self._rig.workers))
-        ready = [worker for worker in (first, *others) if worker.ready]
-        while len(ready) < 2:  # the one from the last blow is still starting
-            await asyncio.sleep(0.5)
-            ready = [worker for worker in (first, *others, *self._rig.workers) if worker.ready]
-        victim = ready[0]
+        while len(ready := [worker for worker in self._rig.workers if worker.ready]) < 2:
+            await asyncio.sleep(0.5)  # the one from the last blow is still starting
+        victim = self._random.choice(ready)
         rooms = [room for room in self._load.live if worker_of(self._rig, room) is victim]
         for room in self._load.left:
             if worker_of(self._rig, room) is victim:  # may just be saving it

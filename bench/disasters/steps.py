@@ -14,7 +14,7 @@ from bench.disasters.frames import COMMIT_AFTER
 from bench.disasters.judging import judged
 from bench.disasters.people import conversing
 from bench.disasters.rig import Rig, rigged
-from bench.disasters.rows import Row, broken
+from bench.disasters.rows import Row, at_most, broken
 from bench.disasters.strikes import Target, kill_held, kill_in_room, listened_to
 from bench.disasters.verdict import Loss
 from bench.disasters.wire import Held
@@ -25,6 +25,7 @@ TALK_SECONDS = 4.0  # before and after: some sentences are in the journal, some 
 LONG_SENTENCE = "0870"
 IN_MID_SENTENCE = 3.0  # s after it began
 SPOOLED_SECONDS = 90.0
+TAKE_OVER_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,23 @@ async def utterance(step: Step, rig: Rig) -> Sequence[Row]:
             loss = await kill_in_room(rig, step.target, talk.truth)
             await talk.speak(sentence("0880"))
     return await judged(rig, step.case, [talk.truth], _losses(step, talk.room, loss))
+
+
+async def restart(step: Step, rig: Rig) -> Sequence[Row]:
+    """LiveKit's server was restarted, and the same recorder is in a room with a new sid."""
+    async with conversing(rig, new_room()) as talk:
+        await listened_to(rig, talk.room)
+        async with talk.talking():
+            await asyncio.sleep(TALK_SECONDS)
+            moved = await kill_in_room(rig, "SFU", talk.truth)
+            await until(lambda: rig.log("room_moved", room=talk.room))
+            await asyncio.sleep(TALK_SECONDS)
+            loss = await kill_in_room(rig, step.target, talk.truth)
+    taken_over = (loss.end - loss.begin).total_seconds()
+    return [
+        at_most(step.case, "another listens after", TAKE_OVER_SECONDS, [taken_over]),
+        *await judged(rig, step.case, [talk.truth], {talk.room: [moved, loss]}),
+    ]
 
 
 async def save(step: Step, rig: Rig) -> Sequence[Row]:
@@ -162,6 +180,7 @@ STEPS = [
     Step("mid-utterance", "worker", utterance),
     Step("mid-utterance", "SFU", utterance),
     Step("mid-utterance", "Whisper", utterance),
+    Step("after the SFU restarted", "job", restart),
     Step("mid-flush", "job", flush, APPEND),
     Step("mid-flush, written but not committed", "job", flush, APPEND, answer=True),
     Step("mid-flush, committed unheard", "job", flush, COMMIT_AFTER + APPEND, answer=True),
