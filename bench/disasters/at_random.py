@@ -24,6 +24,7 @@ from bench.disasters.strikes import (
     worker_of,
 )
 from bench.disasters.verdict import Loss
+from bench.stack import until
 
 Say = Callable[[str], None]
 Blow = Literal["job", "worker", "worker alone", "PostgreSQL", "Whisper", "SFU", "pause"]
@@ -39,7 +40,6 @@ HOW_OFTEN: dict[Blow, int] = {
 BREATHERS = (1.0, 4.0)  # s between two blows
 MEDIAN_SECONDS, MOST_SECONDS = 5.0, 10.0  # from a kill to a new recorder listening: p50, p95
 PAUSED_SECONDS = 15.0  # the same for a host that only stopped: nobody tells that it did
-READY_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,8 @@ class Blows:
 
     async def _strike_a_worker(self, blow: Blow) -> None:
         """Another one is there, and a new one is started at once, as a supervisor would."""
-        while len(ready := [worker for worker in self._rig.workers if worker.ready]) < 2:
-            await asyncio.sleep(0.5)  # the one from the last blow is still starting
-        victim = self._random.choice(ready)
+        await until(lambda: len(self._ready()) > 1)  # the one from the last blow may still be starting
+        victim = self._random.choice(self._ready())
         rooms = [room for room in self._load.live if worker_of(self._rig, room) is victim]
         for room in self._load.left:
             if worker_of(self._rig, room) is victim:  # may just be saving it
@@ -118,6 +117,9 @@ class Blows:
                 killed_at = kill_worker(self._rig, victim, with_jobs=blow == "worker")
                 self._rig.spawn_worker()
                 await self._taken_over(blow, rooms, killed_at)
+
+    def _ready(self) -> list[Worker]:
+        return [worker for worker in self._rig.workers if worker.ready]
 
     async def _pause(self, victim: Worker, rooms: list[str]) -> None:
         stopped_at = datetime.now(UTC)
