@@ -23,7 +23,7 @@ SYNCED = .venv/.synced
 SFU = .venv/bin/livekit-server
 SFU_SET_UP = .venv/.livekit-server-$(LIVEKIT_VERSION)
 
-.PHONY: help setup demo test test-fast check format lock bench truth clean built-sfu again
+.PHONY: help setup demo test test-fast check format lock bench truth chaos clean built-sfu again
 
 help:  ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ bench: setup  ## what a recorded room costs in CPU and memory
 
 truth: setup  ## known input through real rooms, beside what was stored of it (40 minutes)
 	@$(VENV_PYTHON) -m bench.truth
+
+chaos: setup  ## kill anything at any time, and look whether every session is there once (100 minutes)
+	@$(VENV_PYTHON) -m bench.chaos all
 
 clean:  ## remove what setup and the checks made here (recorded sessions in .recorder stay)
 	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache
