@@ -7,7 +7,7 @@ what is new within a second and goes on trying for as long as the room lives.
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -20,9 +20,10 @@ import structlog
 from agent.allowance import Allowance
 from agent.backlog import Backlog
 from agent.clock import now
+from agent.predecessor import Predecessor, recorded_until
 from agent.session.doubles import without_doubles
 from agent.session.errors import LeaseLost, SessionNotSaved, what_failed
-from agent.session.events import Event, GapNoted, evidence, milliseconds
+from agent.session.events import Event, GapNoted
 from agent.session.fold import Session, fold
 from agent.session.rooms import SessionInfo
 from agent.session.summary import summary
@@ -67,9 +68,9 @@ class Recorder:
         self._saved_version = 0
         self._secured_version = 0  # up to here everything is in the journal, or in the spool
         self._row_is_final = False  # the session's row tells of an end
-        self._knows_predecessor = False
-        self._predecessor_until: datetime | None = None
-        self._awaiting_claim: list[Callable[[datetime | None], None]] = []
+        self._predecessor = Predecessor()
+        self._predecessor.when_known(self._note_the_gap)
+        self.when_claimed = self._predecessor.when_known
         self._away = False
         self._something_new = asyncio.Event()
         self._saved = asyncio.Condition()
@@ -86,13 +87,6 @@ class Recorder:
         """LiveKit's server was restarted: the session goes on in a room with a new sid."""
         self.session.info = replace(self.session.info, room_sid=room_sid)
         self._something_new.set()
-
-    def when_claimed(self, tell: Callable[[datetime | None], None]) -> None:
-        """Tell, once that is known, until when a recorder before us recorded this session; None: none did."""
-        if self._knows_predecessor:
-            tell(self._predecessor_until)
-        else:
-            self._awaiting_claim.append(tell)
 
     async def keep(self) -> None:
         """Journal what is new, renew the lease, save what has ended; until cancelled."""
@@ -149,7 +143,7 @@ class Recorder:
         if self.session.start_time is None:
             return
         await self._await_our_turn()
-        self._know_predecessor(None)
+        self._predecessor.know(None)
         if self.superseded.is_set():
             await self._leave_to_the_other()
             return
@@ -191,8 +185,9 @@ class Recorder:
         try:
             await self._write()
         except LeaseLost:
+            if self._lease is not None:
+                log.warning("lease_lost")
             self._lease = None
-            log.warning("lease_lost")
             return AWAY_SECONDS
         except Exception as error:
             passing = is_transient(error)
@@ -250,7 +245,7 @@ class Recorder:
             self.record(event)
         self._row_is_final = claimed.epoch > 1
         self._lease, self._waiting_since = claimed, None
-        self._know_predecessor(self._last_known(claimed, history.journaled))
+        self._predecessor.know(recorded_until(claimed, history.journaled, self.began_at))
         log.info("session_claimed", epoch=claimed.epoch, events_before=len(history.journaled))
         return claimed
 
@@ -261,34 +256,18 @@ class Recorder:
         self.session = fold(self.session.info, [*journaled, *untold])
         self._version += len(journaled)
 
-    def _last_known(self, claimed: Lease, journaled: Sequence[Event]) -> datetime | None:
-        """When a recorder that never let the session go was last known to record it; None: there was none.
-
-        One that let it go as we waited for our turn in the same room had recorded since before we came.
-        """
-        if not journaled:
-            return None
-        if claimed.predecessor_ago is None:
-            waited = claimed.same_room and max(map(evidence, journaled)) >= self.began_at
-            return self.began_at if waited else None
-        alive_until = milliseconds(now() - claimed.predecessor_ago)
-        return min(max(alive_until, *map(evidence, journaled)), self.began_at)
-
-    def _know_predecessor(self, until: datetime | None) -> None:
-        if self._knows_predecessor:
-            return
-        self._knows_predecessor, self._predecessor_until = True, until
+    def _note_the_gap(self, until: datetime | None) -> None:
+        """Nobody recorded from then until we began."""
         if until is not None and until < self.began_at:
             log.warning("session_taken_over", missed_seconds=(self.began_at - until).total_seconds())
             self.record(GapNoted(at=until, until=self.began_at, what="everything", reason=TAKEN_OVER))
-        for tell in self._awaiting_claim:
-            tell(until)
-        self._awaiting_claim.clear()
 
     def _consider_leaving(self, holder: Holder) -> None:
         """A lease renewed for longer than it lasts has a living owner: in our room, we are one too many."""
         clock = asyncio.get_running_loop().time()
-        self._waiting_since = self._waiting_since or clock
+        if self._waiting_since is None:
+            self._waiting_since = clock
+            log.info("waiting_for_session", holder=holder.owner)
         same_room = holder.room_sid == self.session.info.room_sid
         if same_room and clock - self._waiting_since > 1.5 * LEASE_SECONDS:
             log.warning("session_held_by_another_recorder", holder=holder.owner)

@@ -77,7 +77,8 @@ left join workers w on w.worker = split_part(s.lease_owner, '+', 1)
 where (s.status = 'in_progress' and s.lease_epoch > 0) or s.lease_owner is not null
 
 -- name: revoke_leases_of_job
-update sessions set lease_owner = null where room_name = $2 and split_part(lease_owner, '+', 1) = $1
+update sessions set lease_owner = null
+where lease_owner is not null and room_name = $2 and split_part(lease_owner, '+', 1) = $1
 
 -- name: stale_sessions
 select session_id, room_name, room_sid from sessions
