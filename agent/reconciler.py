@@ -8,6 +8,7 @@ hung worker again.
 """
 
 import asyncio
+import math
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ from agent.session.census import (
     abandoned,
     given_up,
     needs_a_look,
+    next_look,
     without_recorder,
 )
 from agent.session.errors import what_failed
@@ -42,6 +44,8 @@ from db.pool import Pool
 log = structlog.stdlib.get_logger()
 
 AFTER_TROUBLE_SECONDS = 3.0
+BURST_SECONDS = 0.1  # news come in bursts: one look for all of them
+OTHER_ACTS_SECONDS = 0.5  # another worker is looking just now, maybe from before our news
 PATIENCE_SECONDS = 30.0  # for a job of our own to claim its session, on a busy machine
 
 
@@ -73,6 +77,10 @@ class Reconciler:
         """Jobs of ours in these rooms are gone; look at once whether somebody is still there."""
         for room_sid in room_sids:
             self._begun.pop(room_sid, None)
+        self.look_now()
+
+    def look_now(self) -> None:
+        """Something has changed; do not wait for the next look."""
         self._now.set()
 
     async def tell_others(self) -> None:
@@ -92,34 +100,41 @@ class Reconciler:
             async with livekit_api(self._settings) as livekit:
                 while True:
                     self._now.clear()
-                    await self._attempt(livekit)
+                    soon = await self._attempt(livekit)
+                    pause = min(soon, self._settings.recorder_reconcile_interval)
                     with suppress(TimeoutError):
-                        async with asyncio.timeout(self._settings.recorder_reconcile_interval):
+                        async with asyncio.timeout(max(pause, BURST_SECONDS)):
                             await self._now.wait()
+                            await asyncio.sleep(BURST_SECONDS)
         finally:
             await self._launches.close(grace=0)
 
-    async def _attempt(self, livekit: api.LiveKitAPI) -> None:
-        """One round; what goes wrong is said once, until something else goes wrong or all is well again."""
+    async def _attempt(self, livekit: api.LiveKitAPI) -> float:
+        """One round, and the seconds until the next is worth it.
+
+        What goes wrong is said once, until something else goes wrong or all is well again.
+        """
         if not self._duty.takes_rooms:
-            return
+            return math.inf
+        soon = OTHER_ACTS_SECONDS
         try:
             async with fleet.alone(self._pool) as acting:
                 if acting and self._trouble is not None:
                     # Recorders that could not renew their leases either do so first.
                     await asyncio.sleep(AFTER_TROUBLE_SECONDS)
                 if acting:
-                    await self.reconcile(livekit)
+                    soon = await self.reconcile(livekit)
         except Exception as error:
             failed = what_failed(error)
             if self._trouble != failed["error"]:
                 log.warning("reconciling_failed", **failed)
             self._trouble = failed["error"]
-        else:
-            self._trouble = None
+            return math.inf
+        self._trouble = None
+        return soon
 
-    async def reconcile(self, livekit: api.LiveKitAPI) -> None:
-        """One round: start what is missing, complete what was abandoned."""
+    async def reconcile(self, livekit: api.LiveKitAPI) -> float:
+        """Start what is missing, complete what was abandoned; the seconds until more may be missing."""
         rooms = await coaching_rooms(livekit, self._settings.recorder_room_prefix)
         held = {
             session.session_id: session for session in await fleet.held_sessions(self._pool, self._worker)
@@ -134,6 +149,7 @@ class Reconciler:
             await self._record(room, next(r for r in rooms if r.sid == room.room_sid), held)
         for session in abandoned((room.sid for room in rooms), held.values(), after=2 * FRESH):
             await complete_abandoned(self._pool, session.session_id)
+        return next_look(looked_at, held, started)
 
     async def _occupied(
         self, livekit: api.LiveKitAPI, rooms: Iterable[Room], held: dict[UUID, Held]

@@ -18,6 +18,7 @@ from livekit.agents import AgentServer, JobContext, JobProcess, JobRequest, Work
 from agent.allowance import Allowance
 from agent.clock import clock
 from agent.duty import Duty
+from agent.http_server import served
 from agent.late_words import keep_transcribing_late
 from agent.logs import configure_process
 from agent.recognition import Recogniser
@@ -29,6 +30,7 @@ from agent.session.errors import ServiceNotStarted, what_failed
 from agent.session.rooms import session_info
 from agent.settings import Settings, settings_from_environment
 from agent.watch import keep_watch
+from agent.webhooks import Webhook
 from db import fleet
 from db.pool import Pool, open_pool
 from db.sessions import purge_journal
@@ -104,13 +106,15 @@ async def running(
     async with AsyncExitStack() as stack:
         pool = await open_pool(settings.database_url.get_secret_value(), max_size=4)
         stack.push_async_callback(pool.close)
+        reconciler = Reconciler(server, pool, settings, worker, accepted, duty)
+        webhook = Webhook(settings, reconciler.look_now)
+        await stack.enter_async_context(served(settings, [webhook.route]))
         running_server = asyncio.create_task(server.run(devmode=False))
         housekeeping = [
             asyncio.create_task(keep_replaying(pool, settings.recorder_spool_dir)),
             asyncio.create_task(keep_transcribing_late(settings, pool, worker)),
             asyncio.create_task(_keep_purging(pool)),
         ]
-        reconciler = Reconciler(server, pool, settings, worker, accepted, duty)
         try:
             waiting = asyncio.create_task(registered.wait())
             await asyncio.wait({running_server, waiting}, return_when=asyncio.FIRST_COMPLETED)
