@@ -1,4 +1,4 @@
-"""The worker's own HTTP, where RECORDER_HTTP_PORT opens it: what LiveKit tells us."""
+"""The worker's own HTTP, where RECORDER_HTTP_PORT opens it: what LiveKit tells us, and how we are."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager

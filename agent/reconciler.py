@@ -23,6 +23,7 @@ from livekit.protocol.models import Room
 from agent.abandoned import complete_abandoned
 from agent.duty import Duty
 from agent.livekit_rooms import Occupancy, admission, coaching_rooms, livekit_api, who_is_in
+from agent.metrics import Metrics
 from agent.session.census import (
     ATTEMPTS,
     FRESH,
@@ -60,6 +61,7 @@ class Reconciler:
         worker: str,
         accepted: dict[str, float],
         duty: Duty,
+        metrics: Metrics,
     ) -> None:
         self._server = server
         self._pool = pool
@@ -68,6 +70,7 @@ class Reconciler:
         self._begun = accepted  # when a room was accepted, or a recorder started for it, by room sid
         self._duty = duty
         self._told: set[str] = set()  # those of them that other workers know of
+        self._metrics = metrics
         self._now = asyncio.Event()
         self._trouble: str | None = None
         self._occupied_since: dict[str, float] = {}  # by room sid, as far as we have seen
@@ -125,6 +128,7 @@ class Reconciler:
                 if acting:
                     soon = await self.reconcile(livekit)
         except Exception as error:
+            self._metrics.reconcile_failures.inc()
             failed = what_failed(error)
             if self._trouble != failed["error"]:
                 log.warning("reconciling_failed", **failed)
@@ -145,10 +149,13 @@ class Reconciler:
         lacking = without_recorder(looked_at, held, started)
         for room in given_up(lacking, started):
             log.error("room_without_recorder", room=room.room_name, room_sid=room.room_sid, attempts=ATTEMPTS)
+            self._metrics.rooms_given_up.inc()
         for room in lacking[: self._capacity()]:
             await self._record(room, next(r for r in rooms if r.sid == room.room_sid), held)
         for session in abandoned((room.sid for room in rooms), held.values(), after=2 * FRESH):
-            await complete_abandoned(self._pool, session.session_id)
+            if await complete_abandoned(self._pool, session.session_id):
+                self._metrics.sessions_completed_abandoned.inc()
+        self._metrics.reconciled.set_to_current_time()
         return next_look(looked_at, held, started)
 
     async def _occupied(
@@ -180,6 +187,7 @@ class Reconciler:
         if lacking.session_id in held:
             await fleet.revoke(self._pool, lacking.session_id)
         log.info("recorder_started_for_room", room=room.name, room_sid=room.sid, attempt=attempt)
+        self._metrics.recorders_started.labels("reconciler").inc()
         self._begun[room.sid] = monotonic()
         self._told.add(room.sid)
         self._launches.start(self._launch(room))

@@ -8,6 +8,7 @@ from aiohttp import web
 from google.protobuf.json_format import ParseError
 from livekit import api
 
+from agent.metrics import Metrics
 from agent.settings import Settings
 
 log = structlog.stdlib.get_logger()
@@ -23,11 +24,12 @@ class Webhook:
     A message that somebody repeats does no harm: all that it brings about is a look.
     """
 
-    def __init__(self, settings: Settings, look_now: Callable[[], None]) -> None:
+    def __init__(self, settings: Settings, look_now: Callable[[], None], metrics: Metrics) -> None:
         secret = settings.livekit_api_secret.get_secret_value()
         self._receiver = api.WebhookReceiver(api.TokenVerifier(settings.livekit_api_key, secret))
         self._prefix = settings.recorder_room_prefix
         self._look_now = look_now
+        self._outcomes = metrics.webhooks
 
     @property
     def route(self) -> web.RouteDef:
@@ -38,20 +40,23 @@ class Webhook:
             async with asyncio.timeout(READ_SECONDS):
                 body = await request.read()
         except web.HTTPRequestEntityTooLarge:
-            return _refused(413, "oversized")
+            return self._refused(413, "oversized")
         except TimeoutError:
-            return _refused(408, "too slow")
+            return self._refused(408, "too slow")
         try:
             event = self._receiver.receive(body.decode(), request.headers.get("Authorization", ""))
         except ParseError:
-            return _refused(400, "signed, but not an event")
+            return self._refused(400, "signed, but not an event")
         except Exception as error:  # whatever is wrong with a token has a type of its own
-            return _refused(401, type(error).__name__)
+            return self._refused(401, type(error).__name__)
         if event.event in NEWS and event.room.name.startswith(self._prefix):
+            self._outcomes.labels("news").inc()
             self._look_now()
+        else:
+            self._outcomes.labels("other").inc()
         return web.Response()
 
-
-def _refused(status: int, why: str) -> web.Response:
-    log.warning("webhook_refused", status=status, why=why)
-    return web.Response(status=status)
+    def _refused(self, status: int, why: str) -> web.Response:
+        log.warning("webhook_refused", status=status, why=why)
+        self._outcomes.labels("refused").inc()
+        return web.Response(status=status)

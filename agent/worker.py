@@ -18,9 +18,11 @@ from livekit.agents import AgentServer, JobContext, JobProcess, JobRequest, Work
 from agent.allowance import Allowance
 from agent.clock import clock
 from agent.duty import Duty
+from agent.health import Health
 from agent.http_server import served
 from agent.late_words import keep_transcribing_late
 from agent.logs import configure_process
+from agent.metrics import Metrics
 from agent.recognition import Recogniser
 from agent.reconciler import Reconciler
 from agent.recorder import WORKER, Recorder, worker_name
@@ -51,7 +53,7 @@ _recordings: dict[str, AsyncExitStack] = {}  # by job id: what ends a job's reco
 
 
 def build_server(
-    settings: Settings, accepted: dict[str, float], duty: Duty, *, health_host: str = ""
+    settings: Settings, accepted: dict[str, float], duty: Duty, metrics: Metrics, *, health_host: str = ""
 ) -> AgentServer:
     """The worker: hidden, data only, dispatched automatically, warm for the next room.
 
@@ -81,7 +83,7 @@ def build_server(
     )
     server.rtc_session(
         record,
-        on_request=partial(_accept_coaching_rooms, settings.recorder_room_prefix, accepted),
+        on_request=partial(_accept_coaching_rooms, settings.recorder_room_prefix, accepted, metrics),
         on_session_end=finish,
     )
     return server
@@ -99,16 +101,17 @@ async def running(
     os.environ.pop(WORKER, None)
     worker = worker_name()  # and whose they are
     accepted: dict[str, float] = {}
-    duty = Duty()
-    server = build_server(settings, accepted, duty, health_host=health_host)
+    duty, metrics = Duty(), Metrics()
+    server = build_server(settings, accepted, duty, metrics, health_host=health_host)
     registered = asyncio.Event()
     server.on("worker_registered", lambda *_: registered.set())
     async with AsyncExitStack() as stack:
         pool = await open_pool(settings.database_url.get_secret_value(), max_size=4)
         stack.push_async_callback(pool.close)
-        reconciler = Reconciler(server, pool, settings, worker, accepted, duty)
-        webhook = Webhook(settings, reconciler.look_now)
-        await stack.enter_async_context(served(settings, [webhook.route]))
+        reconciler = Reconciler(server, pool, settings, worker, accepted, duty, metrics)
+        webhook = Webhook(settings, reconciler.look_now, metrics)
+        health = Health(settings, server, duty, pool, metrics)
+        await stack.enter_async_context(served(settings, [webhook.route, *health.routes]))
         running_server = asyncio.create_task(server.run(devmode=False))
         housekeeping = [
             asyncio.create_task(keep_replaying(pool, settings.recorder_spool_dir)),
@@ -178,10 +181,13 @@ async def finish(ctx: JobContext) -> None:
         await stack.aclose()
 
 
-async def _accept_coaching_rooms(prefix: str, accepted: dict[str, float], request: JobRequest) -> None:
+async def _accept_coaching_rooms(
+    prefix: str, accepted: dict[str, float], metrics: Metrics, request: JobRequest
+) -> None:
     """Answers at once: LiveKit waits no more than 3 s, and a room that nobody answered for is lost."""
     if request.room.name.startswith(prefix):
         accepted[request.room.sid] = monotonic()
+        metrics.recorders_started.labels("livekit").inc()
         await request.accept()
     else:
         await request.reject(terminate=False)

@@ -105,7 +105,7 @@ async def test_rooms_on_both_nodes_are_recorded_once_each(machines: Machines, wo
     workers.start_at(1)
     async with machines.visited_rooms() as rooms:
         for room, student in rooms.items():
-            await until(lambda room=room: workers.claims(room))
+            await until(lambda room=room: workers.claims(room), within=120)
             await first.tell(student, f"Said in {room}.")
     for room in rooms:
         record = await workers.completed(room)
@@ -122,7 +122,7 @@ async def test_rooms_from_before_any_worker_are_recorded_once_each(
         workers.start_at(0)
         workers.start_at(1)
         for room in rooms:
-            await until(lambda room=room: workers.claims(room))
+            await until(lambda room=room: workers.claims(room), within=120)
     for room in rooms:
         record = await workers.completed(room)
         assert record["start_time"] == joined[room]
@@ -135,12 +135,12 @@ async def test_a_killed_workers_rooms_on_both_nodes_go_to_the_worker_of_the_othe
     first = workers.start_at(0)
     async with machines.visited_rooms() as rooms:
         for room, student in rooms.items():
-            await until(lambda room=room: workers.claims(room) == [first])
+            await until(lambda room=room: workers.claims(room) == [first], within=120)
             await first.tell(student, f"Said in {room}.")
         second = workers.start_at(1)
         os.killpg(first.worker.pid, signal.SIGKILL)
         for room, student in rooms.items():
-            await until(lambda room=room: workers.claims(room)[1:] == [second])
+            await until(lambda room=room: workers.claims(room)[1:] == [second], within=120)
             await second.tell(student, f"Said in {room} afterwards.")
     for room in rooms:
         record = await workers.completed(room)

@@ -20,6 +20,7 @@ from agent.http_server import MOST_BYTES, served
 from agent.local.postgres import EmbeddedPostgres
 from agent.local.processes import free_port
 from agent.local.sfu import API_KEY, API_SECRET, Sfu, run_sfu
+from agent.metrics import Metrics
 from agent.session.errors import ServiceNotStarted
 from agent.settings import Settings
 from agent.webhooks import PATH, Webhook
@@ -52,7 +53,7 @@ async def door() -> AsyncIterator[Door]:
     settings = Settings(
         livekit_api_key=API_KEY, livekit_api_secret=SecretStr(API_SECRET), recorder_http_port=port
     )
-    async with served(settings, [Webhook(settings, lambda: looks.append(None)).route]):
+    async with served(settings, [Webhook(settings, lambda: looks.append(None), Metrics()).route]):
         yield Door(f"http://127.0.0.1:{port}{PATH}", looks)
 
 
