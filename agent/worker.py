@@ -7,6 +7,7 @@ import asyncio
 import errno
 import math
 import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
@@ -48,6 +49,7 @@ FRAMEWORK_DEFAULTS = {
     "LIVEKIT_AGENTS_LOOP_BLOCK_WARN_MS": "0",
 }
 PURGE_SECONDS = 3600.0
+START_SECONDS = 120.0  # for LiveKit to be there; one that goes away later is awaited for ever
 
 _recordings: dict[str, AsyncExitStack] = {}  # by job id: what ends a job's recording
 
@@ -73,6 +75,7 @@ def build_server(
             can_update_metadata=False,
         ),
         load_fnc=partial(_load, settings.max_rooms, duty),
+        max_retry=sys.maxsize,  # after its 16 attempts, two minutes, the framework would never register again
         load_threshold=math.inf,  # ours to say no would lose the room; `_load` tells LiveKit to ask another
         num_idle_processes=settings.recorder_idle_processes,
         setup_fnc=_set_up_process,
@@ -120,10 +123,12 @@ async def running(
         ]
         try:
             waiting = asyncio.create_task(registered.wait())
-            await asyncio.wait({running_server, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                {running_server, waiting}, timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
             waiting.cancel()
-            if running_server.done():
-                raise _why_it_did_not_start(running_server.exception(), settings)
+            if not registered.is_set():
+                raise _why_it_did_not_start(running_server, settings)
             housekeeping += [
                 asyncio.create_task(keep_watch(server, pool, worker, reconciler, duty, settings.max_rooms)),
                 asyncio.create_task(reconciler.keep_reconciling()),
@@ -139,7 +144,8 @@ async def running(
                 await fleet.retire(pool, worker)
 
 
-def _why_it_did_not_start(error: BaseException | None, settings: Settings) -> ServiceNotStarted:
+def _why_it_did_not_start(server: asyncio.Task[None], settings: Settings) -> ServiceNotStarted:
+    error = server.exception() if server.done() else TimeoutError()
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         return ServiceNotStarted(
             f"port {settings.recorder_health_port} is taken: set RECORDER_HEALTH_PORT (0 = any free one)"
