@@ -8,6 +8,7 @@ hung worker again.
 """
 
 import asyncio
+import math
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from livekit.protocol.models import Room
 from agent.abandoned import complete_abandoned
 from agent.duty import Duty
 from agent.livekit_rooms import Occupancy, admission, coaching_rooms, livekit_api, who_is_in
+from agent.metrics import Metrics
 from agent.session.census import (
     ATTEMPTS,
     FRESH,
@@ -30,6 +32,7 @@ from agent.session.census import (
     abandoned,
     given_up,
     needs_a_look,
+    next_look,
     without_recorder,
 )
 from agent.session.errors import what_failed
@@ -42,6 +45,8 @@ from db.pool import Pool
 log = structlog.stdlib.get_logger()
 
 AFTER_TROUBLE_SECONDS = 3.0
+BURST_SECONDS = 0.1  # news come in bursts: one look for all of them
+OTHER_ACTS_SECONDS = 0.5  # another worker is looking just now, maybe from before our news
 PATIENCE_SECONDS = 30.0  # for a job of our own to claim its session, on a busy machine
 
 
@@ -56,6 +61,7 @@ class Reconciler:
         worker: str,
         accepted: dict[str, float],
         duty: Duty,
+        metrics: Metrics,
     ) -> None:
         self._server = server
         self._pool = pool
@@ -64,6 +70,7 @@ class Reconciler:
         self._begun = accepted  # when a room was accepted, or a recorder started for it, by room sid
         self._duty = duty
         self._told: set[str] = set()  # those of them that other workers know of
+        self._metrics = metrics
         self._now = asyncio.Event()
         self._trouble: str | None = None
         self._occupied_since: dict[str, float] = {}  # by room sid, as far as we have seen
@@ -73,6 +80,10 @@ class Reconciler:
         """Jobs of ours in these rooms are gone; look at once whether somebody is still there."""
         for room_sid in room_sids:
             self._begun.pop(room_sid, None)
+        self.look_now()
+
+    def look_now(self) -> None:
+        """Something has changed; do not wait for the next look."""
         self._now.set()
 
     async def tell_others(self) -> None:
@@ -92,34 +103,42 @@ class Reconciler:
             async with livekit_api(self._settings) as livekit:
                 while True:
                     self._now.clear()
-                    await self._attempt(livekit)
+                    soon = await self._attempt(livekit)
+                    pause = min(soon, self._settings.recorder_reconcile_interval)
                     with suppress(TimeoutError):
-                        async with asyncio.timeout(self._settings.recorder_reconcile_interval):
+                        async with asyncio.timeout(max(pause, BURST_SECONDS)):
                             await self._now.wait()
+                            await asyncio.sleep(BURST_SECONDS)
         finally:
             await self._launches.close(grace=0)
 
-    async def _attempt(self, livekit: api.LiveKitAPI) -> None:
-        """One round; what goes wrong is said once, until something else goes wrong or all is well again."""
+    async def _attempt(self, livekit: api.LiveKitAPI) -> float:
+        """One round, and the seconds until the next is worth it.
+
+        What goes wrong is said once, until something else goes wrong or all is well again.
+        """
         if not self._duty.takes_rooms:
-            return
+            return math.inf
+        soon = OTHER_ACTS_SECONDS
         try:
             async with fleet.alone(self._pool) as acting:
                 if acting and self._trouble is not None:
                     # Recorders that could not renew their leases either do so first.
                     await asyncio.sleep(AFTER_TROUBLE_SECONDS)
                 if acting:
-                    await self.reconcile(livekit)
+                    soon = await self.reconcile(livekit)
         except Exception as error:
+            self._metrics.reconcile_failures.inc()
             failed = what_failed(error)
             if self._trouble != failed["error"]:
                 log.warning("reconciling_failed", **failed)
             self._trouble = failed["error"]
-        else:
-            self._trouble = None
+            return math.inf
+        self._trouble = None
+        return soon
 
-    async def reconcile(self, livekit: api.LiveKitAPI) -> None:
-        """One round: start what is missing, complete what was abandoned."""
+    async def reconcile(self, livekit: api.LiveKitAPI) -> float:
+        """Start what is missing, complete what was abandoned; the seconds until more may be missing."""
         rooms = await coaching_rooms(livekit, self._settings.recorder_room_prefix)
         held = {
             session.session_id: session for session in await fleet.held_sessions(self._pool, self._worker)
@@ -130,10 +149,14 @@ class Reconciler:
         lacking = without_recorder(looked_at, held, started)
         for room in given_up(lacking, started):
             log.error("room_without_recorder", room=room.room_name, room_sid=room.room_sid, attempts=ATTEMPTS)
+            self._metrics.rooms_given_up.inc()
         for room in lacking[: self._capacity()]:
             await self._record(room, next(r for r in rooms if r.sid == room.room_sid), held)
         for session in abandoned((room.sid for room in rooms), held.values(), after=2 * FRESH):
-            await complete_abandoned(self._pool, session.session_id)
+            if await complete_abandoned(self._pool, session.session_id):
+                self._metrics.sessions_completed_abandoned.inc()
+        self._metrics.reconciled.set_to_current_time()
+        return next_look(looked_at, held, started)
 
     async def _occupied(
         self, livekit: api.LiveKitAPI, rooms: Iterable[Room], held: dict[UUID, Held]
@@ -164,6 +187,7 @@ class Reconciler:
         if lacking.session_id in held:
             await fleet.revoke(self._pool, lacking.session_id)
         log.info("recorder_started_for_room", room=room.name, room_sid=room.sid, attempt=attempt)
+        self._metrics.recorders_started.labels("reconciler").inc()
         self._begun[room.sid] = monotonic()
         self._told.add(room.sid)
         self._launches.start(self._launch(room))

@@ -7,6 +7,7 @@ import asyncio
 import errno
 import math
 import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
@@ -18,8 +19,11 @@ from livekit.agents import AgentServer, JobContext, JobProcess, JobRequest, Work
 from agent.allowance import Allowance
 from agent.clock import clock
 from agent.duty import Duty
+from agent.health import Health
+from agent.http_server import served
 from agent.late_words import keep_transcribing_late
 from agent.logs import configure_process
+from agent.metrics import Metrics
 from agent.recognition import Recogniser
 from agent.reconciler import Reconciler
 from agent.recorder import WORKER, Recorder, worker_name
@@ -29,6 +33,7 @@ from agent.session.errors import ServiceNotStarted, what_failed
 from agent.session.rooms import session_info
 from agent.settings import Settings, settings_from_environment
 from agent.watch import keep_watch
+from agent.webhooks import Webhook
 from db import fleet
 from db.pool import Pool, open_pool
 from db.sessions import purge_journal
@@ -44,12 +49,13 @@ FRAMEWORK_DEFAULTS = {
     "LIVEKIT_AGENTS_LOOP_BLOCK_WARN_MS": "0",
 }
 PURGE_SECONDS = 3600.0
+START_SECONDS = 120.0  # for LiveKit to be there; one that goes away later is awaited for ever
 
 _recordings: dict[str, AsyncExitStack] = {}  # by job id: what ends a job's recording
 
 
 def build_server(
-    settings: Settings, accepted: dict[str, float], duty: Duty, *, health_host: str = ""
+    settings: Settings, accepted: dict[str, float], duty: Duty, metrics: Metrics, *, health_host: str = ""
 ) -> AgentServer:
     """The worker: hidden, data only, dispatched automatically, warm for the next room.
 
@@ -69,6 +75,7 @@ def build_server(
             can_update_metadata=False,
         ),
         load_fnc=partial(_load, settings.max_rooms, duty),
+        max_retry=sys.maxsize,  # after its 16 attempts, two minutes, the framework would never register again
         load_threshold=math.inf,  # ours to say no would lose the room; `_load` tells LiveKit to ask another
         num_idle_processes=settings.recorder_idle_processes,
         setup_fnc=_set_up_process,
@@ -79,7 +86,7 @@ def build_server(
     )
     server.rtc_session(
         record,
-        on_request=partial(_accept_coaching_rooms, settings.recorder_room_prefix, accepted),
+        on_request=partial(_accept_coaching_rooms, settings.recorder_room_prefix, accepted, metrics),
         on_session_end=finish,
     )
     return server
@@ -97,26 +104,31 @@ async def running(
     os.environ.pop(WORKER, None)
     worker = worker_name()  # and whose they are
     accepted: dict[str, float] = {}
-    duty = Duty()
-    server = build_server(settings, accepted, duty, health_host=health_host)
+    duty, metrics = Duty(), Metrics()
+    server = build_server(settings, accepted, duty, metrics, health_host=health_host)
     registered = asyncio.Event()
     server.on("worker_registered", lambda *_: registered.set())
     async with AsyncExitStack() as stack:
         pool = await open_pool(settings.database_url.get_secret_value(), max_size=4)
         stack.push_async_callback(pool.close)
+        reconciler = Reconciler(server, pool, settings, worker, accepted, duty, metrics)
+        webhook = Webhook(settings, reconciler.look_now, metrics)
+        health = Health(settings, server, duty, pool, metrics)
+        await stack.enter_async_context(served(settings, [webhook.route, *health.routes]))
         running_server = asyncio.create_task(server.run(devmode=False))
         housekeeping = [
             asyncio.create_task(keep_replaying(pool, settings.recorder_spool_dir)),
             asyncio.create_task(keep_transcribing_late(settings, pool, worker)),
             asyncio.create_task(_keep_purging(pool)),
         ]
-        reconciler = Reconciler(server, pool, settings, worker, accepted, duty)
         try:
             waiting = asyncio.create_task(registered.wait())
-            await asyncio.wait({running_server, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                {running_server, waiting}, timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
             waiting.cancel()
-            if running_server.done():
-                raise _why_it_did_not_start(running_server.exception(), settings)
+            if not registered.is_set():
+                raise _why_it_did_not_start(running_server, settings)
             housekeeping += [
                 asyncio.create_task(keep_watch(server, pool, worker, reconciler, duty, settings.max_rooms)),
                 asyncio.create_task(reconciler.keep_reconciling()),
@@ -132,7 +144,8 @@ async def running(
                 await fleet.retire(pool, worker)
 
 
-def _why_it_did_not_start(error: BaseException | None, settings: Settings) -> ServiceNotStarted:
+def _why_it_did_not_start(server: asyncio.Task[None], settings: Settings) -> ServiceNotStarted:
+    error = server.exception() if server.done() else TimeoutError()
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         return ServiceNotStarted(
             f"port {settings.recorder_health_port} is taken: set RECORDER_HEALTH_PORT (0 = any free one)"
@@ -174,10 +187,13 @@ async def finish(ctx: JobContext) -> None:
         await stack.aclose()
 
 
-async def _accept_coaching_rooms(prefix: str, accepted: dict[str, float], request: JobRequest) -> None:
+async def _accept_coaching_rooms(
+    prefix: str, accepted: dict[str, float], metrics: Metrics, request: JobRequest
+) -> None:
     """Answers at once: LiveKit waits no more than 3 s, and a room that nobody answered for is lost."""
     if request.room.name.startswith(prefix):
         accepted[request.room.sid] = monotonic()
+        metrics.recorders_started.labels("livekit").inc()
         await request.accept()
     else:
         await request.reject(terminate=False)

@@ -1,5 +1,6 @@
 """Connections to PostgreSQL: one small pool per process, JSON as Python values, nothing waits for ever."""
 
+import asyncio
 import json
 from typing import Any, TypeAlias
 
@@ -47,6 +48,16 @@ async def open_pool(dsn: str, *, max_size: int = 2) -> Pool:
         },
         init=prepare,
     )
+
+
+async def answers(pool: Pool, *, within: float) -> bool:
+    """Whether the database answers in so many seconds."""
+    try:
+        async with asyncio.timeout(within):
+            await pool.fetchval("select 1")
+    except Exception:  # however it fails
+        return False
+    return True
 
 
 async def prepare(connection: Connection) -> None:

@@ -44,12 +44,19 @@ class SfuServer:
     """One server that keeps its address over `stop`, `kill` and `start`.
 
     `overrides` go over our configuration, section by section: `{"room": {"departure_timeout": 3}}`.
+    Servers with the same `redis` (host:port) are the nodes of one LiveKit.
     """
 
     def __init__(
-        self, data_dir: Path, *, port: int | None = None, overrides: Mapping[str, Any] | None = None
+        self,
+        data_dir: Path,
+        *,
+        port: int | None = None,
+        redis: str | None = None,
+        overrides: Mapping[str, Any] | None = None,
     ) -> None:
         self._data_dir = data_dir
+        self._redis = redis
         self._overrides = overrides or {}
         self.port = free_port(DEFAULT_PORT) if port is None else port
         self._media_port = free_port(kind=socket.SOCK_DGRAM)
@@ -111,6 +118,8 @@ class SfuServer:
             "keys": {API_KEY: API_SECRET},
             "logging": {"level": "warn"},
         }
+        if self._redis:
+            configuration["redis"] = {"address": self._redis}
         for section, values in self._overrides.items():
             ours = configuration.get(section, {})
             configuration[section] = {**ours, **values} if isinstance(values, Mapping) else values
@@ -119,10 +128,14 @@ class SfuServer:
 
 @contextmanager
 def run_sfu(
-    data_dir: Path, *, port: int | None = None, overrides: Mapping[str, Any] | None = None
+    data_dir: Path,
+    *,
+    port: int | None = None,
+    redis: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
 ) -> Iterator[Sfu]:
     """A LiveKit server for the length of a `with`; port 7880 if it is free and none is asked for."""
-    server = SfuServer(data_dir, port=port, overrides=overrides)
+    server = SfuServer(data_dir, port=port, redis=redis, overrides=overrides)
     try:
         yield server.start()
     finally:

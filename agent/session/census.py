@@ -6,6 +6,7 @@ passed, each by one clock: those of a worker, of LiveKit and of the database nee
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from uuid import UUID
 
 FRESH = 2.0  # whom LiveKit has just sent a recorder needs none yet
@@ -56,16 +57,17 @@ def without_recorder(
     rooms: Iterable[LiveRoom], held: Mapping[UUID, Held], started: Mapping[str, Started]
 ) -> list[LiveRoom]:
     """Rooms with someone in them that need a recorder, longest waiting first."""
-    waiting = [
+    lacking = [
         (-room.waiting, room.room_sid, room)
         for room in rooms
-        if room.waiting is not None
-        and room.waiting >= FRESH
-        and needs_a_look(room.room_sid, room.session_id, held)
-        and not (room.witnessed and _held_elsewhere(room, held))
-        and _may_try(started.get(room.room_sid))
+        if room.waiting is not None and _wait(room, held, started) <= 0
     ]
-    return [room for _, _, room in sorted(waiting, key=lambda entry: entry[:2])]
+    return [room for _, _, room in sorted(lacking, key=lambda entry: entry[:2])]
+
+
+def next_look(rooms: Iterable[LiveRoom], held: Mapping[UUID, Held], started: Mapping[str, Started]) -> float:
+    """How long until the first of these rooms will lack a recorder that does not yet; infinite: none will."""
+    return min((wait for room in rooms if (wait := _wait(room, held, started)) > 0), default=inf)
 
 
 def abandoned(room_sids: Iterable[str], held: Iterable[Held], *, after: float) -> list[Held]:
@@ -89,7 +91,14 @@ def _held_elsewhere(room: LiveRoom, held: Mapping[UUID, Held]) -> bool:
     return holder is not None and holder.alive and holder.room_sid != room.room_sid
 
 
-def _may_try(before: Started | None) -> bool:
+def _wait(room: LiveRoom, held: Mapping[UUID, Held], started: Mapping[str, Started]) -> float:
+    """How long until a room may be given a recorder, if all stays as it is; infinite when it needs none."""
+    if room.waiting is None or not needs_a_look(room.room_sid, room.session_id, held):
+        return inf
+    if room.witnessed and _held_elsewhere(room, held):
+        return inf
+    fresh = FRESH - room.waiting
+    before = started.get(room.room_sid)
     if before is None:
-        return True
-    return before.ago >= (TAKES if before.attempts < ATTEMPTS else NOW_AND_THEN)
+        return fresh
+    return max(fresh, (TAKES if before.attempts < ATTEMPTS else NOW_AND_THEN) - before.ago)

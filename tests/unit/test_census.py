@@ -1,5 +1,6 @@
 """Which rooms need a recorder, and which sessions an end."""
 
+from math import inf
 from uuid import UUID, uuid4
 
 from agent.session.census import (
@@ -10,6 +11,7 @@ from agent.session.census import (
     abandoned,
     given_up,
     needs_a_look,
+    next_look,
     without_recorder,
 )
 from tests.unit.builders import SESSION_ID
@@ -69,6 +71,19 @@ def test_what_was_tried_too_often_is_said_aloud_and_tried_now_and_then() -> None
     assert without_recorder([room()], {}, in_vain) == []
     assert given_up(without_recorder([room()], {}, again), again) == [room()]
     assert given_up([room()], {"RM_1": Started(ATTEMPTS - 1, 10)}) == []
+
+
+def test_the_next_look_is_when_somebody_is_new_no_more_or_a_recorder_has_had_its_time() -> None:
+    new, tried = room(0.5), room(sid="RM_2", session=uuid4())
+    just_started = {"RM_2": Started(1, 1)}
+    assert next_look([new, tried], {}, just_started) == 1.5
+    assert next_look([tried], {}, just_started) == 5
+    assert next_look([tried], {}, {"RM_2": Started(ATTEMPTS, 1)}) == 59
+
+
+def test_what_lacks_a_recorder_now_or_needs_none_is_no_reason_to_look_again_soon() -> None:
+    assert next_look([room(), room(None, "RM_2", uuid4())], {}, {}) == inf
+    assert next_look([room(1)], held(alive=True), {}) == inf
 
 
 def test_the_longest_waiting_is_first() -> None:
