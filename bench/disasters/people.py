@@ -10,11 +10,13 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from livekit.rtc.participant import PublishDataError
 
 from agent.demo.caller import Caller
+from agent.demo.microphone import SAMPLE_RATE
 from agent.demo.sfu_api import Stay as Listed
 from agent.demo.sfu_api import who_is_there
 from agent.demo.speech import Speech
@@ -81,7 +83,7 @@ class Conversation:
 
     async def speak(self, speech: Speech) -> Said:
         """The counselor says a sentence aloud."""
-        spoken = await self.counselor.say(speech)
+        spoken = await self.counselor.say(_resampled(speech))
         words = line(COUNSELOR, speech, spoken)
         said = Said(COUNSELOR, words.begin, words.end)
         if datetime.now(UTC) - spoken.end > ON_TIME:
@@ -112,9 +114,18 @@ class Conversation:
     async def _keep_speaking(self, enough: asyncio.Event) -> None:
         number = 0
         while not enough.is_set():
-            await self.speak(sentence(SENTENCES[number % len(SENTENCES)]))
+            await self.speak(_sentence(SENTENCES[number % len(SENTENCES)]))
             number += 1
             await asyncio.sleep(BREATH)
+
+
+@cache
+def _resampled(speech: Speech) -> Speech:
+    """Once: it is work enough to hold up the microphones of other rooms."""
+    return speech.at(SAMPLE_RATE)
+
+
+_sentence = cache(sentence)
 
 
 @asynccontextmanager
