@@ -171,7 +171,9 @@ def session_of(room: str) -> UUID:
 async def rigged(folder: Path, **settings: str) -> AsyncIterator[Rig]:
     """The services, without a worker yet. Only from the main thread (see `ChildProcess`)."""
     folder.mkdir(parents=True, exist_ok=True)
-    sfu = SfuServer(folder / "sfu", overrides={"room": {"departure_timeout": DEPARTURE_SECONDS}})
+    # Not LiveKit's own port: while it is killed, another rig might take that.
+    quick = {"room": {"departure_timeout": DEPARTURE_SECONDS}}
+    sfu = SfuServer(folder / "sfu", port=free_port(), overrides=quick)
     postgres, whisper = EmbeddedPostgres(folder / "postgres"), Whisper(folder)
     try:
         sfu.start()
