@@ -14,15 +14,16 @@ from bench.disasters.endurance import one_after_another
 from bench.disasters.rig import Rig, rigged
 from bench.disasters.rows import Row
 from bench.disasters.twice import two_recorders
+from tests.integration.busy_machine import on_a_busy_machine
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 TIMED = (unwatched.PROMISE, deploy.PROMISE)
 
 
 @pytest.fixture
 async def rig() -> AsyncIterator[Rig]:
     """Not under pytest's own folder: PostgreSQL runs as somebody else, who may not look in there."""
-    with TemporaryDirectory(prefix="chaos-test-") as folder:
+    with TemporaryDirectory(prefix="chaos-test-") as folder, on_a_busy_machine():
         async with rigged(Path(folder)) as running:
             yield running
 

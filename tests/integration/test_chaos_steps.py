@@ -9,8 +9,9 @@ import pytest
 
 from bench.disasters.rows import Row
 from bench.disasters.steps import STEPS, play_in_turn
+from tests.integration.busy_machine import on_a_busy_machine
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 # One of each kind; `python -m bench.chaos kills` plays them all.
 CASES = [
     "job killed mid-flush, written but not committed",
@@ -28,7 +29,7 @@ def rows() -> Sequence[Row]:
     Not under pytest's own folder: PostgreSQL runs as somebody else, who may not look in there.
     """
     chosen = [step for step in STEPS if step.case in CASES]
-    with TemporaryDirectory(prefix="chaos-test-") as folder:
+    with TemporaryDirectory(prefix="chaos-test-") as folder, on_a_busy_machine():
         return asyncio.run(play_in_turn(Path(folder), chosen, print))
 
 
