@@ -101,13 +101,16 @@ class Presence:
         log.info("participant_joined", identity=participant.identity, role=role_in_room(participant))
 
     def _disconnected(self, participant: rtc.RemoteParticipant) -> None:
-        if self._present.pop(participant.sid, None) is None:
-            return
-        at = max(now(), _joined_at(participant))
+        """While we are cut off the SDK drops everybody: who has left is seen when we are back."""
+        if self._cut_off_since is None and participant.sid in self._present:
+            self._note_leave(participant.sid, max(now(), _joined_at(participant)))
+
+    def _note_leave(self, participant_sid: str, at: datetime) -> None:
+        identity = self._present.pop(participant_sid)
         self._recorder.record(
-            ParticipantLeft(at=at, identity=storable(participant.identity), participant_sid=participant.sid)
+            ParticipantLeft(at=at, identity=storable(identity), participant_sid=participant_sid)
         )
-        log.info("participant_left", identity=participant.identity)
+        log.info("participant_left", identity=identity)
         if not self._present:
             self._recorder.record(SessionEnded(at=at, reason=ROOM_EMPTY))
             self._on_empty()
@@ -151,6 +154,7 @@ class Presence:
     def _room_disconnected(self, reason: rtc.DisconnectReason.ValueType) -> None:
         """A room that is closed takes everyone along; if only we were disconnected, they are still there."""
         self._over.set()
+        self._note_cut_off()
         if reason not in _CLOSED or not self._present:
             return
         at = now()
@@ -160,17 +164,32 @@ class Presence:
         self._recorder.record(SessionEnded(at=at, reason=ROOM_CLOSED))
 
     def _reconnecting(self) -> None:
-        self._cut_off_since = now()
-        log.warning("recorder_reconnecting")
+        """Perhaps several times, until the SDK is back or gives up."""
+        if self._cut_off_since is None:
+            self._cut_off_since = now()
+            log.warning("recorder_reconnecting")
 
     def _reconnected(self) -> None:
-        if self._cut_off_since is not None:
-            self._recorder.record(
-                GapNoted(at=self._cut_off_since, until=now(), what="everything", reason="recorder_cut_off")
-            )
+        """Whoever is not there any more left meanwhile; whoever is new came meanwhile.
+
+        Where LiveKit's server restarted, everybody is new, and some were back before us.
+        """
+        since = self._note_cut_off()
+        if since is not None:
             log.info("recorder_reconnected")
-        self._cut_off_since = None
-        self.note_those_already_here()  # where LiveKit's server restarted, some were back before us
+            here = {participant.sid for participant in self._room.remote_participants.values()}
+            for participant_sid in [sid for sid in self._present if sid not in here]:
+                self._note_leave(participant_sid, since)
+        self.note_those_already_here()
+
+    def _note_cut_off(self) -> datetime | None:
+        """We see again, or never will: since when we did not; None when we did all the time."""
+        since, self._cut_off_since = self._cut_off_since, None
+        if since is not None:
+            self._recorder.record(
+                GapNoted(at=since, until=now(), what="everything", reason="recorder_cut_off")
+            )
+        return since
 
 
 def _joined_at(participant: rtc.RemoteParticipant) -> datetime:
