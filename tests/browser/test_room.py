@@ -147,3 +147,23 @@ async def test_the_page_says_what_to_do_when_no_recorder_answers(
         await page.get_by_role("button", name="Leave now").click()
         await expect(page.get_by_role("heading", name="You have left")).to_be_focused()
         await expect(page.get_by_role("link", name="See the record")).to_be_visible()
+
+
+async def test_a_database_that_is_away_is_told_and_so_is_its_return(
+    stack_of_its_own: Stack, tmp_path: Path
+) -> None:
+    stack = stack_of_its_own
+    async with serving(stack.dsn, stack.sfu) as web, browsers(web, tmp_path) as opened:
+        student = await opened.person("Sam", uuid4(), "/video-session", says=SAID["student"])
+        await student.page.get_by_label("Kind").select_option("voice")
+        await student.join()
+        stack.postgres.stop()
+        await student.page.get_by_role("button", name="End Session").click()
+        await student.page.get_by_role("dialog").get_by_role("button", name="End Session").click()
+        failed = student.page.get_by_role("dialog").locator(".toast")
+        await expect(failed).to_contain_text("Failed to save session")
+        await expect(student.page.get_by_text("The recorder has kept it")).to_be_visible()
+        stack.postgres.start()
+        await expect(student.page.locator("#toasts .toast")).to_contain_text("Session saved to your history")
+        record = await stack.completed(f"coaching-{student.session_id}")
+        assert record["mode"] == "voice"
