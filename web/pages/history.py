@@ -15,6 +15,7 @@ from web.pages import changes, words
 from web.pages.conversation import anchor
 from web.pages.detail import view
 from web.pages.rendering import page
+from web.pages.room import has_rooms
 from web.record import load
 
 router = APIRouter(include_in_schema=False)
@@ -55,6 +56,7 @@ async def sessions(
         statuses=STATUSES,
         filtered=bool(filters),
         later_page=bool(cursor),
+        rooms=has_rooms(request.app.state.recorder),
         newest=f"?{urlencode(filters)}" if filters else "/session-history",
         older=f"?{urlencode(older)}" if older else None,
     )

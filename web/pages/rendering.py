@@ -12,12 +12,15 @@ from starlette.types import Scope
 
 _HERE = Path(__file__).parents[1]
 STATIC = _HERE / "static"
-_A_YEAR = "public, max-age=31536000, immutable"
+_FROM_NPM = _HERE.parent / "package-lock.json"
+A_YEAR = "public, max-age=31536000, immutable"
 
 
 def _version() -> str:
-    """Changes with any of the files, so that a browser may keep them."""
+    """Changes with any of the files, and with what npm brings, so that a browser may keep them."""
     files = sorted(path for path in STATIC.iterdir() if path.is_file())
+    if _FROM_NPM.is_file():
+        files.append(_FROM_NPM)
     return sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
 
 
@@ -37,7 +40,7 @@ class KeptFiles(StaticFiles):
 
     def file_response(self, *arguments: Any, **more: Any) -> Response:
         answer = super().file_response(*arguments, **more)
-        answer.headers["cache-control"] = _A_YEAR
+        answer.headers["cache-control"] = A_YEAR
         return answer
 
     async def get_response(self, path: str, scope: Scope) -> Response:

@@ -1,0 +1,69 @@
+"""`/video-session`: the coaching room. What happens in it is `static/room.js`."""
+
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import FileResponse, Response
+
+from agent.settings import Settings
+from web.auth import OfPage
+from web.guard import CONTENT_SECURITY_POLICY
+from web.pages import words
+from web.pages.rendering import A_YEAR, STATIC_PATH, page
+from web.problems import Problem
+from web.record import load
+
+router = APIRouter(include_in_schema=False)
+# The one file of its package that browsers need. npm puts it here; nothing of it is built.
+LIVEKIT_CLIENT = Path(__file__).parents[2] / "node_modules/livekit-client/dist/livekit-client.umd.js"
+_DEVICES = "camera=(self), microphone=(self), geolocation=()"
+
+
+@router.get("/video-session")
+async def room(
+    request: Request, viewer: OfPage, session: Annotated[UUID | None, Query(description="To join it")] = None
+) -> Response:
+    """A new session, or one of the viewer's to enter (again)."""
+    recorder: Settings = request.app.state.recorder
+    if not has_rooms(recorder):
+        raise Problem(503, "LIVEKIT_URL and LIVEKIT_API_KEY are not set: there is no room to enter.")
+    if not LIVEKIT_CLIENT.is_file():
+        raise Problem(
+            503, "livekit-client is not installed here: `make setup`, or `npm ci --omit=dev`, gets it."
+        )
+    row = (await load(request.app.state.pool, viewer, session)).row if session else None
+    answer = page(
+        "room.html",
+        viewer=viewer,
+        title=words.category(row) if row else "New session",
+        mode=row["mode"] if row else "",
+        over=bool(row and row["status"] == "completed"),
+        room_name=f"{recorder.recorder_room_prefix}{session}" if session else "",
+    )
+    answer.headers["content-security-policy"] = CONTENT_SECURITY_POLICY.replace(
+        "connect-src 'self'", f"connect-src 'self' {_reached_at(recorder.livekit_url)}"
+    )
+    answer.headers["permissions-policy"] = _DEVICES
+    return answer
+
+
+@router.get(f"{STATIC_PATH}/livekit-client.js")
+async def livekit_client() -> Response:
+    return FileResponse(LIVEKIT_CLIENT, media_type="text/javascript", headers={"cache-control": A_YEAR})
+
+
+def has_rooms(recorder: Settings) -> bool:
+    return bool(recorder.livekit_url and recorder.livekit_api_key)
+
+
+def _reached_at(livekit_url: str) -> str:
+    """The addresses under which its client calls LiveKit: signals by WebSocket, questions by HTTP."""
+    url = urlsplit(livekit_url)
+    secure = "s" if url.scheme in ("wss", "https") else ""
+    hosts = [url.netloc.rpartition("@")[2]]
+    if (url.hostname or "").endswith(".livekit.cloud"):
+        hosts.append("*.livekit.cloud")  # its regions
+    return " ".join(f"{scheme}{secure}://{host}" for host in hosts for scheme in ("ws", "http"))
