@@ -13,6 +13,7 @@ from db.queries import queries
 
 BEAT_SECONDS = 1.0  # between two signs of life of a worker
 DEAD_SECONDS = 4.0  # without a sign of life after which a worker's recorders count as dead
+ACTING_SECONDS = 3.0  # the same of one that acts for all, until PostgreSQL lets another
 BUSY_SECONDS = 10.0  # beyond its lease in which a recorder may be late, where its worker lives
 _ACTING = 0x5E55_1036  # advisory lock of whoever reconciles; any constant that nobody else uses
 
@@ -24,7 +25,7 @@ async def alone(pool: Pool) -> AsyncIterator[bool]:
     PostgreSQL itself ends the turn of one that hangs: its connection would stay, and with it the lock.
     """
     async with pool.acquire() as connection, connection.transaction():
-        await connection.execute(f"set local idle_in_transaction_session_timeout = '{DEAD_SECONDS:.0f}s'")
+        await connection.execute(f"set local idle_in_transaction_session_timeout = '{ACTING_SECONDS:.0f}s'")
         acting: bool = await connection.fetchval("select pg_try_advisory_xact_lock($1)", _ACTING)
         alive = asyncio.create_task(_keep_alive(connection))
         try:

@@ -331,7 +331,7 @@ async def _acts(pool: Pool) -> bool:
 async def test_one_reconciler_acts_at_a_time_however_long_it_takes(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fleet, "DEAD_SECONDS", 1)
+    monkeypatch.setattr(fleet, "ACTING_SECONDS", 1)
     monkeypatch.setattr(fleet, "BEAT_SECONDS", 0.1)
     async with fleet.alone(pool) as acting:
         assert acting
@@ -344,7 +344,7 @@ async def test_one_reconciler_acts_at_a_time_however_long_it_takes(
 async def test_a_reconciler_that_hangs_does_not_keep_the_others_from_acting(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fleet, "DEAD_SECONDS", 1)
+    monkeypatch.setattr(fleet, "ACTING_SECONDS", 1)
     monkeypatch.setattr(fleet, "BEAT_SECONDS", 3600)
     hangs = fleet.alone(pool)
     assert await hangs.__aenter__()
