@@ -25,10 +25,10 @@ SFU = .venv/bin/livekit-server
 SFU_SET_UP = .venv/.livekit-server-$(LIVEKIT_VERSION)
 FROM_NPM = node_modules/.package-lock.json
 
-.PHONY: help setup demo test test-fast check format lock bench truth chaos clean built-sfu chromium again
+.PHONY: help setup demo test test-fast check format lock bench truth chaos clean built-sfu chromium again screenshots
 
 help:  ## what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(SYNCED) $(SFU_SET_UP) $(FROM_NPM) chromium  ## what the rest needs: .venv with all packages, a LiveKit server, a browser
 
@@ -66,6 +66,9 @@ truth: setup  ## known input through real rooms, beside what was stored of it (4
 
 chaos: setup  ## kill anything at any time, and look whether every session is there once (100 minutes)
 	@$(VENV_PYTHON) -m bench.chaos all
+
+screenshots: setup  ## the README's pictures, of a session held in two browsers
+	@$(VENV_PYTHON) -m tests.browser.screenshots
 
 clean:  ## remove what setup and the checks made here (recorded sessions in .recorder stay)
 	rm -rf .venv .tools node_modules .mypy_cache .pytest_cache .ruff_cache

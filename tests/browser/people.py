@@ -54,6 +54,7 @@ class Browsers:
 
     def __init__(self, playwright: Playwright, web: Web, folder: Path, closing: AsyncExitStack) -> None:
         self._playwright, self._web, self._folder, self._closing = playwright, web, folder, closing
+        self.cameras: dict[str, list[str]] = {}  # flags by name; without any, a test picture
 
     async def person(
         self,
@@ -68,7 +69,9 @@ class Browsers:
         """Somebody who is signed in and looks at a page; `says` is the number of a sentence."""
         voice = speaking(self._folder / f"{name}.wav", sentence(says)) if says else []
         browser = await self._playwright.chromium.launch(
-            executable_path=find_chromium(), args=[*FLAGS, *voice], timeout=PATIENCE
+            executable_path=find_chromium(),
+            args=[*FLAGS, *voice, *self.cameras.get(name, [])],
+            timeout=PATIENCE,
         )
         self._closing.push_async_callback(browser.close)
         context = await browser.new_context(**look)

@@ -52,6 +52,8 @@ async def room(
 
 @router.get(f"{STATIC_PATH}/livekit-client.js")
 async def livekit_client() -> Response:
+    if not LIVEKIT_CLIENT.is_file():
+        raise Problem(404, "livekit-client is not installed here.")
     return FileResponse(LIVEKIT_CLIENT, media_type="text/javascript", headers={"cache-control": A_YEAR})
 
 
