@@ -7,8 +7,8 @@ what is new within a second and goes on trying for as long as the room lives.
 import asyncio
 import os
 import socket
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -29,8 +29,8 @@ from agent.session.rooms import SessionInfo
 from agent.session.summary import summary
 from agent.spool import Spool
 from db import sessions
-from db.lease import LEASE_SECONDS, Holder, Lease, claim, leased, release
-from db.pool import Pool, is_transient
+from db.lease import LEASE_SECONDS, Holder, Lease, claiming, leased, release
+from db.pool import Connection, Pool, is_transient
 
 log = structlog.stdlib.get_logger()
 
@@ -215,12 +215,12 @@ class Recorder:
         async with self._writing:
             if self.session.start_time is None:
                 return
-            lease = self._lease or await self._claim(self.session.start_time)
-            batch, version = self._backlog.all(), self._version
-            ended = self.session.ending is not None
-            finished = version != self._saved_version and (ended or self._row_is_final)
-            changes = sessions.changes(self.session, batch, finished=finished)
-            async with leased(self._pool, lease, self.session.info.room_sid) as connection:
+            async with self._turn(self.session.start_time) as connection:
+                # Not before the lease is renewed: who dies now was last known to live after all of this.
+                batch, version = self._backlog.all(), self._version
+                ended = self.session.ending is not None
+                finished = version != self._saved_version and (ended or self._row_is_final)
+                changes = sessions.changes(self.session, batch, finished=finished)
                 await sessions.write(connection, changes, self._next_seq)
             self._next_seq += len(batch)
             await self._backlog.written(len(batch))
@@ -232,22 +232,32 @@ class Recorder:
             self._row_is_final = ended
             self._saved.notify_all()
 
-    async def _claim(self, start_time: datetime) -> Lease:
-        """Take the session over, with whatever an earlier recorder has journaled of it."""
-        claimed = await claim(self._pool, self.session.info, start_time, self.owner)
-        if isinstance(claimed, Holder):
-            self._consider_leaving(claimed)
-            raise LeaseLost
+    @asynccontextmanager
+    async def _turn(self, start_time: datetime) -> AsyncIterator[Connection]:
+        """A transaction in which the session is ours: as before, or from now on."""
+        if self._lease is not None:
+            async with leased(self._pool, self._lease, self.session.info.room_sid) as connection:
+                yield connection
+            return
+        async with claiming(self._pool, self.session.info, start_time, self.owner) as (connection, claimed):
+            if isinstance(claimed, Holder):
+                self._consider_leaving(claimed)
+                raise LeaseLost
+            before = await self._take_over(claimed)
+            yield connection
+        self._lease, self._waiting_since = claimed, None
+        log.info("session_claimed", epoch=claimed.epoch, events_before=before)
+
+    async def _take_over(self, claimed: Lease) -> int:
+        """Go on with what an earlier recorder has journaled of the session; how many events that are."""
         history = await sessions.load_history(self._pool, claimed.session_id)
         self._next_seq = history.next_seq
         self._go_on_from(history.journaled)
         for event in history.restored:
             self.record(event)
         self._row_is_final = claimed.epoch > 1
-        self._lease, self._waiting_since = claimed, None
         self._predecessor.know(recorded_until(claimed, history.journaled, self.began_at))
-        log.info("session_claimed", epoch=claimed.epoch, events_before=len(history.journaled))
-        return claimed
+        return len(history.journaled)
 
     def _go_on_from(self, journaled: Sequence[Event]) -> None:
         """Take in what is known; what we have told as well while another recorded is told once."""

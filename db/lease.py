@@ -38,9 +38,15 @@ class Holder:
     room_sid: str
 
 
-async def claim(pool: Pool, info: SessionInfo, start_time: datetime, owner: str) -> Lease | Holder:
-    """The session's lease, creating its row where there is none; or who holds it."""
-    async with pool.acquire() as connection:
+@asynccontextmanager
+async def claiming(
+    pool: Pool, info: SessionInfo, start_time: datetime, owner: str
+) -> AsyncIterator[tuple[Connection, Lease | Holder]]:
+    """A transaction that takes the session's lease first, creating its row if need be; or who holds it.
+
+    The lease comes with what is written in it, or not at all: none tells of a recorder that told nothing.
+    """
+    async with pool.acquire() as connection, connection.transaction():
         row = await connection.fetchrow(
             queries["claim_session"],
             info.session_id,
@@ -54,15 +60,26 @@ async def claim(pool: Pool, info: SessionInfo, start_time: datetime, owner: str)
             LEASE_SECONDS,
         )
         if row is not None:
-            return Lease(
-                info.session_id,
-                owner,
-                row["lease_epoch"],
-                row["predecessor_ago"],
-                same_room=bool(row["same_room"]),
+            yield (
+                connection,
+                Lease(
+                    info.session_id,
+                    owner,
+                    row["lease_epoch"],
+                    row["predecessor_ago"],
+                    same_room=bool(row["same_room"]),
+                ),
             )
-        holder = await connection.fetchrow(queries["lease_holder"], info.session_id)
-        return Holder(holder["lease_owner"] or "", holder["room_sid"] or "") if holder else Holder("", "")
+            return
+        held = await connection.fetchrow(queries["lease_holder"], info.session_id)
+        holder, room_sid = (held["lease_owner"], held["room_sid"]) if held else ("", "")
+        yield connection, Holder(holder or "", room_sid or "")
+
+
+async def claim(pool: Pool, info: SessionInfo, start_time: datetime, owner: str) -> Lease | Holder:
+    """The lease alone."""
+    async with claiming(pool, info, start_time, owner) as (_, claimed):
+        return claimed
 
 
 @asynccontextmanager

@@ -1,6 +1,8 @@
 """The schema, the journal and the lease, in a real PostgreSQL."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,7 +32,7 @@ from agent.turns import add_to_session
 from bench.stack import until
 from db import fleet, sessions
 from db.lease import LEASE_SECONDS, Holder, Lease, claim, leased, release
-from db.pool import Pool, migrate
+from db.pool import Connection, Pool, migrate
 
 T0 = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
 TABLES = {
@@ -203,6 +205,42 @@ async def test_what_happens_while_a_session_is_let_go_is_not_lost(
         "room_empty",
         9,
     )
+
+
+async def test_who_dies_before_the_first_write_was_never_there(pool: Pool, tmp_path: Path) -> None:
+    session = info()
+    first = Recorder(session, pool, tmp_path)
+    first.record(joined())
+    await first.save()
+    await expire(pool)
+    before = await pool.fetch("select * from sessions")
+    refusing = "alter table video_participants add constraint nobody_new check (participant_sid = 'PA_1')"
+    await pool.execute(refusing)
+    second = Recorder(session, pool, tmp_path)
+    second.record(joined("PA_2", 5))
+    await second.close()
+    assert await pool.fetch("select * from sessions") == before
+    assert len(list(tmp_path.glob("*.jsonl"))) == 1
+
+
+async def test_what_is_told_while_the_lease_is_renewed_is_written_with_it(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = Recorder(info(), pool, tmp_path)
+    recorder.record(joined())
+    await recorder.save()
+
+    @asynccontextmanager
+    async def slowly(pool: Pool, lease: Lease, room_sid: str | None) -> AsyncIterator[Connection]:
+        async with leased(pool, lease, room_sid) as connection:
+            recorder.record(heard("just now", 1))
+            yield connection
+
+    monkeypatch.setattr("agent.recorder.leased", slowly)
+    recorder.record(heard("before", 0))
+    await recorder.save()
+    journaled, _ = await sessions.load_events(pool, recorder.session.info.session_id)
+    assert [event.text for event in journaled if isinstance(event, UtteranceHeard)] == ["before", "just now"]
 
 
 async def test_a_replay_while_a_session_goes_on_keeps_until_when_it_was_recorded(
