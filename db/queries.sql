@@ -1,6 +1,8 @@
 -- name: claim_session
 -- A new turn for this owner, unless another owner's lease still runs. $9 is the lease in seconds.
-with before as (select lease_expires_at, room_sid from sessions where session_id = $1)
+-- A recorder that claims was not started in vain.
+with before as (select lease_expires_at, room_sid from sessions where session_id = $1),
+     begun as (update recorder_starts set attempts = 0 where room_sid = $3 and attempts > 0)
 insert into sessions as s (session_id, room_name, room_sid, user_id, counselor_category, mode, status,
                            start_time, lease_owner, lease_epoch, lease_expires_at)
 values ($1, $2, $3, $4, $5, $6, 'in_progress', $7, $8, 1, now() + make_interval(secs => $9))

@@ -401,6 +401,14 @@ async def test_two_workers_that_act_at_once_start_one_recorder(pool: Pool) -> No
     assert await fleet.note_start(pool, "RM_1", "second") == 2
 
 
+async def test_only_starts_in_vain_are_counted(pool: Pool) -> None:
+    session = info()
+    for attempt in (1, 2):
+        assert await fleet.note_start(pool, session.room_sid, "first") == attempt
+    await claimed(pool, session, "first+1")
+    assert await fleet.note_start(pool, session.room_sid, "first") == 1
+
+
 async def test_a_start_whose_job_or_worker_is_gone_is_not_waited_for(pool: Pool) -> None:
     for worker in ("first", "second"):
         await fleet.beat(pool, worker, 0, ready=True)
