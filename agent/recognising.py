@@ -13,6 +13,7 @@ from agent.audio_files import read_audio, without_words
 from agent.kept_audio import KeptAudio
 from agent.recognition import Recogniser
 from agent.recorder import Recorder
+from agent.session.doubles import without_doubles
 from agent.session.errors import TranscriptionUnavailable
 from agent.spoken import Spoken
 from agent.tasks import Tasks
@@ -72,7 +73,9 @@ class Recognising:
         else:
             seconds = (spoken.end - spoken.begin).total_seconds()
             log.info("utterance_recognised", identity=spoken.identity, seconds=seconds)
-            self._recorder.record(spoken.heard(words))
+            # What several recorders before us kept of one sentence, each to its own end, is told once.
+            for event in without_doubles([spoken.heard(words)], self._recorder.session.utterances):
+                self._recorder.record(event)
             self._forget(path)
 
     async def _keep(

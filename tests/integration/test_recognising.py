@@ -149,3 +149,13 @@ async def test_what_is_recorded_is_secured_once_it_is_in_the_journal_or_on_disk(
         room.says()
         await until(lambda: room.words and room.files == [])
         assert len(list(tmp_path.glob("*.jsonl"))) == 1
+
+
+async def test_one_sentence_that_two_recorders_kept_is_told_once(
+    pool: Pool, info: SessionInfo, tmp_path: Path
+) -> None:
+    async with recorded(pool, info, tmp_path, Whisper()) as room:
+        room.says()
+        room.says(Spoken("student", at(10.4), at(11.1)))
+        await until(lambda: room.whisper.asked == 2 and not room.files)
+        assert room.words == ["Said before."]
