@@ -8,7 +8,6 @@ import structlog
 from agent.session.errors import LeaseLost
 from agent.session.events import Event, SessionEnded, milliseconds
 from agent.session.fold import RECORDER_LOST, Session, fold
-from agent.session.rooms import SessionInfo
 from agent.session.summary import summary
 from agent.turns import add_to_session
 from db import sessions
@@ -25,19 +24,12 @@ async def complete_abandoned(pool: Pool, session_id: UUID) -> bool:
     record = await sessions.load_record(pool, session_id)
     if record is None:
         return False
-    info = SessionInfo(
-        session_id,
-        record["room_name"],
-        record["room_sid"] or "",
-        record["user_id"],
-        record["counselor_category"],
-        record["mode"],
-    )
+    info = sessions.info_of(record)
     history = await sessions.load_history(pool, session_id)
     if fold(info, [*history.journaled, *history.restored]).start_time is None:
-        await sessions.complete_untold(pool, session_id)
-        log.info("abandoned_session_completed", session_id=str(session_id))
-        return True
+        if completed := await sessions.complete_untold(pool, session_id):
+            log.info("abandoned_session_completed", session_id=str(session_id))
+        return completed
     try:
         session, _ = await add_to_session(pool, info, record["start_time"], conclude=_lost)
     except LeaseLost:

@@ -3,19 +3,24 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import aiohttp
 from livekit import api
 from livekit.protocol.models import ParticipantInfo, Room
 
 from agent.settings import Settings
 
 ADMISSION = timedelta(hours=12)  # longer than any session; the SDK renews it while connected
+ANSWER_SECONDS = 10.0
 _EGRESS = ParticipantInfo.Kind.EGRESS
 
 
 def livekit_api(settings: Settings) -> api.LiveKitAPI:
     """A client of the server API; close it, or use it as a context."""
     return api.LiveKitAPI(
-        settings.livekit_url, settings.livekit_api_key, settings.livekit_api_secret.get_secret_value()
+        settings.livekit_url,
+        settings.livekit_api_key,
+        settings.livekit_api_secret.get_secret_value(),
+        timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS),
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from agent.session.errors import LeaseLost
@@ -47,18 +48,7 @@ async def claiming(
     The lease comes with what is written in it, or not at all: none tells of a recorder that told nothing.
     """
     async with pool.acquire() as connection, connection.transaction():
-        row = await connection.fetchrow(
-            queries["claim_session"],
-            info.session_id,
-            info.room_name,
-            info.room_sid,
-            info.user_id,
-            info.counselor_category,
-            info.mode,
-            start_time,
-            owner,
-            LEASE_SECONDS,
-        )
+        row = await connection.fetchrow(queries["claim_session"], *_asked(info, start_time, owner))
         if row is not None:
             yield (
                 connection,
@@ -111,18 +101,7 @@ async def one_turn(
     Who dies in it leaves no trace: neither half of a record, nor a lease that looks like a living recorder's.
     """
     async with pool.acquire() as connection, connection.transaction():
-        row = await connection.fetchrow(
-            queries["take_turn"],
-            info.session_id,
-            info.room_name,
-            info.room_sid,
-            info.user_id,
-            info.counselor_category,
-            info.mode,
-            start_time,
-            owner,
-            LEASE_SECONDS,
-        )
+        row = await connection.fetchrow(queries["take_turn"], *_asked(info, start_time, owner))
         if row is None:
             raise LeaseLost
         yield Turn(connection, row["predecessor_ago"])
@@ -135,3 +114,9 @@ async def release(pool: Pool, lease: Lease, *, goes_on: bool = False) -> None:
         await connection.execute(
             queries["release_lease"], lease.session_id, lease.owner, lease.epoch, goes_on, LEASE_SECONDS
         )
+
+
+def _asked(info: SessionInfo, start_time: datetime, owner: str) -> tuple[Any, ...]:
+    """What whoever wants a session tells of it."""
+    about = (info.session_id, info.room_name, info.room_sid, info.user_id, info.counselor_category, info.mode)
+    return *about, start_time, owner, LEASE_SECONDS

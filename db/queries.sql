@@ -182,6 +182,7 @@ from (select greatest(s2.start_time, max(p.joined_at), max(p.left_at)) as at
       where s2.session_id = $1 group by s2.start_time) e
 where s.session_id = $1 and s.status = 'in_progress'
   and (s.lease_owner is null or s.lease_expires_at is null or s.lease_expires_at < now())
+returning true
 
 -- name: load_session
 select * from sessions where session_id = $1

@@ -1,6 +1,6 @@
 """Reading and writing sessions. Writes take a connection on which the lease was renewed: see `db.lease`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid5
@@ -8,6 +8,7 @@ from uuid import UUID, uuid5
 from agent.session.events import Event, ParticipantJoined, ParticipantLeft, QualityRead, from_row, to_row
 from agent.session.fold import TOLD_BY_CLIENT, Session, Stay
 from agent.session.restore import events_of
+from agent.session.rooms import SessionInfo
 from db.pool import Connection, Pool
 from db.queries import queries
 
@@ -107,10 +108,25 @@ async def load_record(pool: Pool, session_id: UUID) -> dict[str, Any] | None:
     return {**row, "participants": [dict(r) for r in stays], "readings": [dict(r) for r in readings]}
 
 
-async def complete_untold(pool: Pool, session_id: UUID) -> None:
-    """Complete a session of which no recorder told anything, with the last that clients told."""
+def info_of(row: Mapping[str, Any]) -> SessionInfo:
+    """The session that a row is of."""
+    return SessionInfo(
+        row["session_id"],
+        row["room_name"],
+        row["room_sid"] or "",
+        row["user_id"],
+        row["counselor_category"],
+        row["mode"],
+    )
+
+
+async def complete_untold(pool: Pool, session_id: UUID) -> bool:
+    """Complete a session of which no recorder told anything, with the last that clients told.
+
+    False when it is completed already, or a recorder holds it.
+    """
     async with pool.acquire() as connection:
-        await connection.execute(queries["complete_untold"], session_id)
+        return bool(await connection.fetchval(queries["complete_untold"], session_id))
 
 
 async def purge_journal(pool: Pool) -> None:

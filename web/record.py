@@ -7,9 +7,9 @@ from uuid import UUID
 
 from agent.session.conversation import measures
 from agent.session.fold import fold
-from agent.session.rooms import SessionInfo
 from db import history
 from db.pool import Pool
+from db.sessions import info_of
 from db.viewer import Viewer
 from web.problems import not_found
 
@@ -59,16 +59,7 @@ async def load(pool: Pool, viewer: Viewer, session_id: UUID) -> Record:
 def _so_far(seen: history.Seen) -> Row:
     if not seen.events:
         return {}
-    row = seen.row
-    info = SessionInfo(
-        row["session_id"],
-        row["room_name"],
-        row["room_sid"] or "",
-        row["user_id"],
-        row["counselor_category"],
-        row["mode"],
-    )
-    session = fold(info, seen.events)
+    session = fold(info_of(seen.row), seen.events)
     return {
         "transcript": session.transcript(),
         "quality_metrics": session.quality_metrics(),

@@ -10,7 +10,7 @@ from bench.disasters.judging import judged
 from bench.disasters.people import Conversation, conversing
 from bench.disasters.rig import Rig, session_of
 from bench.disasters.rows import Row, at_most, count
-from bench.disasters.strikes import listened_to
+from bench.disasters.strikes import listened_to, start_database
 from bench.stack import new_room, until
 
 SAVED_WITHIN = 30.0  # s after the database's return
@@ -41,8 +41,7 @@ async def database_away(rig: Rig, seconds: float, rooms: int, say: Callable[[str
         say(f"  {rooms} rooms are over after {passed:.0f} s without a database")
         await asyncio.sleep(max(seconds - passed, 0))
         away = (datetime.now(UTC) - away_since).total_seconds()
-        rig.postgres.spawn()
-        await asyncio.to_thread(rig.postgres.wait_until_ready)
+        await start_database(rig, away=0)
         back_at = datetime.now(UTC)
         await asyncio.sleep(TALK_SECONDS)
     case = f"database away for {away:.0f} s, {rooms} rooms ended"

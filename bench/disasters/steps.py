@@ -15,7 +15,7 @@ from bench.disasters.judging import judged
 from bench.disasters.people import conversing
 from bench.disasters.rig import Rig, rigged
 from bench.disasters.rows import Row, at_most, broken
-from bench.disasters.strikes import Target, kill_held, kill_in_room, listened_to
+from bench.disasters.strikes import Target, kill_held, kill_in_room, listened_to, start_database
 from bench.disasters.verdict import Loss
 from bench.disasters.wire import Held
 from bench.speech import sentence
@@ -139,8 +139,7 @@ async def replay(step: Step, rig: Rig) -> Sequence[Row]:
             await asyncio.sleep(TALK_SECONDS)
     await until(lambda: rig.log("session_finished", room=talk.room), within=SPOOLED_SECONDS)
     with step.holding(rig, by_worker=True) as held:
-        rig.postgres.spawn()
-        await asyncio.to_thread(rig.postgres.wait_until_ready)
+        await start_database(rig, away=0)
         await kill_held(rig, step.target, talk.truth, held, empty=True)
     return await judged(rig, step.case, [talk.truth])
 

@@ -207,6 +207,14 @@ async def test_what_happens_while_a_session_is_let_go_is_not_lost(
     )
 
 
+async def test_a_session_that_is_held_is_not_completed_though_nothing_is_told_of_it(pool: Pool) -> None:
+    session = info()
+    await claimed(pool, session, "alive+1")
+    assert not await complete_abandoned(pool, session.session_id)
+    await expire(pool)
+    assert await complete_abandoned(pool, session.session_id)
+
+
 async def test_who_dies_before_the_first_write_was_never_there(pool: Pool, tmp_path: Path) -> None:
     session = info()
     first = Recorder(session, pool, tmp_path)

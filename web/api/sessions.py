@@ -118,12 +118,7 @@ _FILES: dict[str, Any] = {
     "/sessions/{session_id:uuid}/transcript.{form}",
     response_class=Response,
     responses={
-        200: {
-            "content": {
-                **_FILES,
-                "application/json": {"schema": {"type": "array", "items": {"type": "object"}}},
-            }
-        },
+        200: {"content": _FILES},
         **responses(401, 404, 422),
     },
 )
