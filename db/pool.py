@@ -22,6 +22,7 @@ _TRANSIENT = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # of a connection that broke in the middle of an answer
     asyncpg.TooManyConnectionsError,
     asyncpg.OperatorInterventionError,
     asyncpg.TransactionRollbackError,
@@ -34,8 +35,11 @@ def is_transient(error: Exception) -> bool:
     return isinstance(error, _TRANSIENT) and not isinstance(error, ValueError)  # asyncpg.DataError is both
 
 
-async def open_pool(dsn: str, *, max_size: int = 2) -> Pool:
-    """A pool that connects when it is first used, so that a recorder can begin while the database is away."""
+async def open_pool(dsn: str, *, max_size: int = 2, name: str = "coaching-session-recorder") -> Pool:
+    """A pool that connects when it is first used, so that a recorder can begin while the database is away.
+
+    `name`: by which PostgreSQL knows its connections.
+    """
     return await asyncpg.create_pool(
         dsn,
         min_size=0,
@@ -44,7 +48,7 @@ async def open_pool(dsn: str, *, max_size: int = 2) -> Pool:
         command_timeout=STATEMENT_TIMEOUT,
         server_settings={
             "statement_timeout": f"{STATEMENT_TIMEOUT:.0f}s",
-            "application_name": "coaching-session-recorder",
+            "application_name": name,
         },
         init=prepare,
     )
