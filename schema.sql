@@ -90,6 +90,20 @@ create table if not exists workers (
 );
 -- Whether it takes further rooms.
 alter table workers add column if not exists ready boolean not null default true;
+-- What it tells of itself: see `agent.watch`.
+alter table workers add column if not exists report jsonb not null default '{}';
+
+-- Whether a worker lives: by its signs of life (one a second) or, where it missed some, by its connections, which
+-- its machine ends with it. Just after a start of PostgreSQL nobody may be connected yet.
+create or replace function worker_lives(worker text, seen_at timestamptz, dead_after double precision)
+returns boolean language sql stable as $$
+    select case
+        when seen_at is null or seen_at <= now() - make_interval(secs => dead_after) then false
+        when seen_at > now() - interval '2 seconds' then true
+        when pg_postmaster_start_time() > now() - interval '10 seconds' then true
+        else exists (select from pg_stat_activity a where a.application_name = left(worker, 63))
+    end
+$$;
 
 -- Recorders that were started for rooms without one.
 create table if not exists recorder_starts (
@@ -205,8 +219,15 @@ begin
             '(exists (select from sessions s where s.session_id = %I.session_id))', name) end;
         execute format('create policy own_sessions on %I to coaching_web using %s', name, of_mine);
     end loop;
+    foreach name in array array['workers', 'recorder_starts'] loop
+        execute format('alter table %I enable row level security', name);
+        execute format('drop policy if exists for_staff on %I', name);
+        execute format('create policy for_staff on %I to coaching_web using ('
+                       'current_setting(''app.role'', true) = ''admin'')', name);
+    end loop;
     execute format('grant usage on schema %I to coaching_web', current_schema());
-    grant select on sessions, video_participants, quality_readings, session_events to coaching_web;
+    grant select on sessions, video_participants, quality_readings, session_events, workers, recorder_starts
+        to coaching_web;
     -- Never a lease, an owner or what the recorder alone knows.
     grant insert (session_id, room_name, user_id, counselor_category, mode, status, start_time),
           update (counselor_category, status, start_time, end_time, duration_seconds, end_reason, transcript,

@@ -35,17 +35,22 @@ class Backlog:
         return list(self._events)
 
     async def written(self, count: int) -> None:
-        """The first so many are in the database: neither memory nor disk need them any more."""
+        """The first so many are in the database: memory does not need them any more.
+
+        Nor does the disk, unless it holds later ones as well: then its file stays until these are written.
+        """
         async with self._disk:
             del self._events[:count]
             if self._spooled:
-                self._spooled = 0
-                await asyncio.to_thread(self._spool.clear)
+                self._spooled = max(self._spooled - count, 0)
+                if not self._spooled:
+                    await asyncio.to_thread(self._spool.clear)
 
     async def secure(self) -> bool:
         """Bring everything to the disk; whether that worked."""
         async with self._disk:
-            waiting = self._events[self._spooled :]
+            if not (waiting := self._events[self._spooled :]):
+                return True
             try:
                 await asyncio.to_thread(self._spool.append, waiting)
             except OSError as error:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import time
 from uuid import UUID, uuid4
@@ -25,7 +24,7 @@ from agent.session.rooms import SessionInfo
 from agent.settings import Settings
 from agent.spoken import Spoken
 from agent.spool import Spool
-from db import sessions
+from db import fleet, sessions
 from db.pool import Pool, is_transient
 
 log = structlog.stdlib.get_logger()
@@ -85,9 +84,7 @@ class LateWords:
         """The speech that has its words; None while a recorder or a spool file may still add to it."""
         if any(self._spool_dir.glob(f"{session_id}.*.jsonl")):
             return None
-        record = await sessions.load_record(self._pool, session_id)
-        held_until: datetime | None = record["lease_expires_at"] if record else None
-        if held_until and held_until + timedelta(seconds=PATIENCE_SECONDS) > datetime.now(UTC):
+        if await fleet.held_lately(self._pool, session_id, PATIENCE_SECONDS):
             return None
         history = await sessions.load_history(self._pool, session_id)
         events = [*history.journaled, *history.restored]

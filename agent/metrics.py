@@ -69,15 +69,23 @@ class Metrics:
 
     def look_at_disk(self, spool_dir: Path) -> None:
         """Measure what waits there; blocking."""
-        for name, folder in (("spool", spool_dir), ("audio", audio_folder(spool_dir))):
-            files, size = _held_in(folder)
-            for state in set(STATES.values()):
-                self._on_disk[name, "files"].labels(state).set(files[state])
-                self._on_disk[name, "bytes"].labels(state).set(size[state])
+        for folder, states in on_disk(spool_dir).items():
+            for state, held in states.items():
+                for unit, value in held.items():
+                    self._on_disk[folder, unit].labels(state).set(value)
 
     def text(self) -> bytes:
         """All of it in Prometheus's text format."""
         return generate_latest(self._registry)
+
+
+def on_disk(spool_dir: Path) -> dict[str, dict[str, dict[str, int]]]:
+    """`{"spool": {"waiting": {"files": 1, "bytes": 800}, "rejected": ...}, "audio": ...}`; blocking."""
+    held = {}
+    for name, folder in (("spool", spool_dir), ("audio", audio_folder(spool_dir))):
+        files, size = _held_in(folder)
+        held[name] = {s: {"files": files[s], "bytes": size[s]} for s in sorted(set(STATES.values()))}
+    return held
 
 
 def _held_in(folder: Path) -> tuple[Tally[str], Tally[str]]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
+from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
@@ -73,6 +74,7 @@ class Reconciler:
         self._metrics = metrics
         self._now = asyncio.Event()
         self._trouble: str | None = None
+        self._reconciled: float | None = None
         self._occupied_since: dict[str, float] = {}  # by room sid, as far as we have seen
         self._launches = Tasks()
 
@@ -92,6 +94,11 @@ class Reconciler:
             await fleet.note_start(self._pool, room_sid, self._worker)
             self._told.add(room_sid)
         self._told &= set(self._begun)
+
+    def report(self) -> dict[str, Any]:
+        """Seconds since this worker last compared (one does at a time), and what kept it from it."""
+        ago = None if self._reconciled is None else monotonic() - self._reconciled
+        return {"reconciled_ago": ago, "trouble": self._trouble}
 
     def starting(self) -> bool:
         """Whether a recorder is being started just now."""
@@ -156,6 +163,7 @@ class Reconciler:
             if await complete_abandoned(self._pool, session.session_id):
                 self._metrics.sessions_completed_abandoned.inc()
         self._metrics.reconciled.set_to_current_time()
+        self._reconciled = monotonic()
         return next_look(looked_at, held, started)
 
     async def _occupied(

@@ -121,7 +121,7 @@ class Recorder:
                     if attempt.num > 1:
                         log.warning("save_retried", attempt=attempt.num, after_seconds=2 ** (attempt.num - 2))
                     if self._saved_version < version:
-                        await self._write()
+                        await self._attempt()
         except Exception as error:
             log.error("session_not_saved", **what_failed(error), spooled=await self._secure())
             raise SessionNotSaved from None
@@ -183,7 +183,7 @@ class Recorder:
     async def _write_or_spool(self) -> float | None:
         """One attempt; None when it succeeded, else the seconds after which another makes sense."""
         try:
-            await self._write()
+            await self._attempt()
         except LeaseLost:
             if self._lease is not None:
                 log.warning("lease_lost")
@@ -194,12 +194,29 @@ class Recorder:
             if not self._away:
                 log.warning("database_away" if passing else "write_rejected", **what_failed(error))
             self._away = True
-            await self._secure()
             return AWAY_SECONDS if passing else REJECTED_SECONDS
         if self._away:
             log.info("database_back")
         self._away = False
         return None
+
+    async def _attempt(self) -> None:
+        """Write; what waits while that takes long, or fails, is brought to the disk.
+
+        A database that hangs is noticed after ten seconds: nobody who kills us until then takes them along.
+        """
+        writing = asyncio.create_task(self._write())
+        try:
+            while not (await asyncio.wait({writing}, timeout=FLUSH_SECONDS))[0]:
+                await self._secure()
+        finally:
+            writing.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await writing
+        if (error := writing.exception()) is not None:
+            if not isinstance(error, LeaseLost):
+                await self._secure()
+            raise error
 
     async def _secure(self) -> bool:
         """Bring what is not in the database to the disk; whether that worked."""

@@ -7,8 +7,10 @@ from livekit.agents import AgentServer
 from livekit.protocol.models import Room
 
 from agent.duty import Duty
+from agent.metrics import on_disk
 from agent.reconciler import Reconciler
 from agent.session.errors import what_failed
+from agent.settings import Settings
 from db import fleet
 from db.pool import Pool
 
@@ -16,7 +18,7 @@ log = structlog.stdlib.get_logger()
 
 
 async def keep_watch(
-    server: AgentServer, pool: Pool, worker: str, reconciler: Reconciler, duty: Duty, max_rooms: int
+    server: AgentServer, pool: Pool, worker: str, reconciler: Reconciler, duty: Duty, settings: Settings
 ) -> None:
     """Say every second that we live, and look for jobs that went without letting go; until cancelled."""
     before: dict[str, Room] = {}  # of each job
@@ -26,8 +28,11 @@ async def keep_watch(
         names = {room.name for room in now.values()}
         gone = [room for job_id, room in before.items() if job_id not in now and room.name not in names]
         try:
-            ready = not duty.draining and len(now) < max_rooms
-            duty.note_others(ready=await fleet.beat(pool, worker, len(now), ready=ready))
+            ready = not duty.draining and len(now) < settings.max_rooms
+            told = {"max_rooms": settings.max_rooms, "draining": duty.draining, **reconciler.report()}
+            told["disk"] = await asyncio.to_thread(on_disk, settings.recorder_spool_dir)
+            others = await fleet.beat(pool, worker, len(now), ready=ready, report=told)
+            duty.note_others(ready=others)
             await reconciler.tell_others()
             for room in gone:
                 await fleet.revoke_of_job(pool, worker, room.name, room.sid)

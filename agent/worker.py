@@ -109,7 +109,7 @@ async def running(
     registered = asyncio.Event()
     server.on("worker_registered", lambda *_: registered.set())
     async with AsyncExitStack() as stack:
-        pool = await open_pool(settings.database_url.get_secret_value(), max_size=4)
+        pool = await open_pool(settings.database_url.get_secret_value(), max_size=4, name=worker)
         stack.push_async_callback(pool.close)
         reconciler = Reconciler(server, pool, settings, worker, accepted, duty, metrics)
         webhook = Webhook(settings, reconciler.look_now, metrics)
@@ -130,7 +130,7 @@ async def running(
             if not registered.is_set():
                 raise _why_it_did_not_start(running_server, settings)
             housekeeping += [
-                asyncio.create_task(keep_watch(server, pool, worker, reconciler, duty, settings.max_rooms)),
+                asyncio.create_task(keep_watch(server, pool, worker, reconciler, duty, settings)),
                 asyncio.create_task(reconciler.keep_reconciling()),
             ]
             log.info("worker_ready", max_rooms=settings.max_rooms, room_prefix=settings.recorder_room_prefix)

@@ -1,9 +1,10 @@
 """The workers as the database knows them: who lives, who holds which session, who was sent where."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from agent.session.census import TAKES, Held, Started
@@ -12,7 +13,7 @@ from db.pool import Connection, Pool
 from db.queries import queries
 
 BEAT_SECONDS = 1.0  # between two signs of life of a worker
-DEAD_SECONDS = 4.0  # without a sign of life after which a worker's recorders count as dead
+DEAD_SECONDS = 4.0  # without a sign of life: dead, though its connections stay
 ACTING_SECONDS = 3.0  # the same of one that acts for all, until PostgreSQL lets another
 BUSY_SECONDS = 10.0  # beyond its lease in which a recorder may be late, where its worker lives
 _ACTING = 0x5E55_1036  # advisory lock of whoever reconciles; any constant that nobody else uses
@@ -42,10 +43,17 @@ async def _keep_alive(connection: Connection) -> None:
         await connection.execute("select 1")
 
 
-async def beat(pool: Pool, worker: str, rooms: int, *, ready: bool) -> bool:
-    """A worker's sign of life: rooms that it records, `ready` for more. Whether another one is ready."""
+async def beat(
+    pool: Pool, worker: str, rooms: int, *, ready: bool, report: Mapping[str, Any] | None = None
+) -> bool:
+    """A worker's sign of life: rooms that it records, `ready` for more, and what staff may want to know.
+
+    Whether another worker is ready.
+    """
     async with pool.acquire() as connection:
-        others_ready: bool = await connection.fetchval(queries["beat"], worker, rooms, ready, DEAD_SECONDS)
+        others_ready: bool = await connection.fetchval(
+            queries["beat"], worker, rooms, ready, DEAD_SECONDS, dict(report or {})
+        )
     return others_ready
 
 
@@ -86,6 +94,12 @@ async def stale_sessions(pool: Pool, seconds: float) -> list[Stale]:
     async with pool.acquire() as connection:
         rows = await connection.fetch(queries["stale_sessions"], seconds)
     return [Stale(row["session_id"], row["room_name"], row["room_sid"]) for row in rows]
+
+
+async def held_lately(pool: Pool, session_id: UUID, seconds: float) -> bool:
+    """Whether a recorder holds the session, or was the last to hold it no longer ago than this."""
+    async with pool.acquire() as connection:
+        return bool(await connection.fetchval(queries["held_lately"], session_id, seconds))
 
 
 async def revoke(pool: Pool, session_id: UUID) -> None:

@@ -64,19 +64,22 @@ update sessions set lease_owner = null where session_id = $1
 
 -- name: held_sessions
 -- A worker that lives ($3 does, it asks) would have said that a job of its own is gone: a lease that ran out
--- for no longer than $4 seconds tells of a busy machine. One that is not seen for $1 seconds is dead.
+-- for no longer than $4 seconds tells of a busy machine. One that is not seen for $1 seconds is dead, at the latest.
 -- $2 is the lease in seconds.
 select s.session_id, s.room_sid,
        extract(epoch from now() - coalesce(s.lease_expires_at - make_interval(secs => $2), s.updated_at))::float8
            as unseen,
        s.lease_owner is not null
        and case when w.worker is null then s.lease_expires_at > now()
-                when w.worker = $3 or w.seen_at > now() - make_interval(secs => $1)
+                when w.worker = $3 or worker_lives(w.worker, w.seen_at, $1)
                 then s.lease_expires_at > now() - make_interval(secs => $4)
                 else false end as alive
 from sessions s
 left join workers w on w.worker = split_part(s.lease_owner, '+', 1)
 where (s.status = 'in_progress' and s.lease_epoch > 0) or s.lease_owner is not null
+
+-- name: held_lately
+select lease_expires_at > now() - make_interval(secs => $2) from sessions where session_id = $1
 
 -- name: revoke_leases_of_job
 update sessions set lease_owner = null
@@ -91,8 +94,9 @@ order by start_time
 -- name: beat
 -- And whether another worker ($4: seen within so many seconds) is ready for rooms.
 with us as (
-    insert into workers (worker, rooms, ready, seen_at) values ($1, $2, $3, now())
-    on conflict (worker) do update set rooms = excluded.rooms, ready = excluded.ready, seen_at = now()
+    insert into workers (worker, rooms, ready, seen_at, report) values ($1, $2, $3, now(), $5)
+    on conflict (worker) do update
+    set rooms = excluded.rooms, ready = excluded.ready, seen_at = now(), report = excluded.report
 )
 select exists (select from workers
                where worker <> $1 and ready and seen_at > now() - make_interval(secs => $4)) as others_ready
@@ -104,7 +108,7 @@ delete from workers where worker = $1 or seen_at < now() - interval '1 day'
 -- Of a worker that is dead ($1: not seen for so many seconds) nothing will come: as if it was long ago ($2).
 select r.room_sid, r.attempts,
        greatest(extract(epoch from now() - r.at)::float8,
-                case when w.seen_at > now() - make_interval(secs => $1) then 0 else $2 end) as ago
+                case when worker_lives(w.worker, w.seen_at, $1) then 0 else $2 end) as ago
 from recorder_starts r left join workers w using (worker)
 where r.at > now() - interval '1 hour'
 
@@ -117,7 +121,7 @@ set worker = excluded.worker,
     at = now()
 where r.at <= now() - make_interval(secs => $3)
    or not exists (select from workers w
-                  where w.worker = r.worker and w.seen_at > now() - make_interval(secs => $4))
+                  where w.worker = r.worker and worker_lives(w.worker, w.seen_at, $4))
 returning attempts
 
 -- name: void_start
@@ -255,6 +259,29 @@ select count(*) || '-' || coalesce(max(updated_at)::text, '') || '-' || coalesce
 from sessions
 where ($1::uuid is null or user_id = $1) and ($2::uuid is null or session_id = $2)
   and ($2 is not null or start_time > now() - interval '2 days')
+
+-- name: sessions_under_way
+-- For staff. Those that a recorder holds too, though a client said that they are over.
+select s.session_id, s.room_name, s.mode, s.counselor_category, s.start_time, s.lease_epoch as epoch,
+       s.lease_expires_at, split_part(s.lease_owner, '+', 1) as worker,
+       s.lease_owner is not null and s.lease_expires_at > now() as recorded,
+       (select count(distinct identity) from video_participants p
+        where p.session_id = s.session_id and p.left_at is null and p.participant_sid is not null) as present
+from sessions s
+where s.status = 'in_progress' or s.lease_owner is not null
+order by s.start_time desc
+limit $1
+
+-- name: workers_seen
+-- One that was not seen for a day is forgotten. $1: seconds without a sign of life until one counts as dead.
+select worker, rooms, ready, seen_at, report, now() - seen_at < make_interval(secs => $1) as alive,
+       seen_at - make_interval(secs => (report ->> 'reconciled_ago')::float8) as reconciled_at
+from workers where seen_at > now() - interval '1 day' order by alive desc, worker
+
+-- name: rooms_given_up
+-- Rooms in which so many recorders ($1) were started in vain, within the hour.
+select room_sid, attempts, at from recorder_starts
+where attempts >= $1 and at > now() - interval '1 hour' order by at desc limit 100
 
 -- name: lock_session
 select user_id from sessions

@@ -1,7 +1,7 @@
 """The schema, the journal and the lease, in a real PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,6 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from agent.abandoned import complete_abandoned
+from agent.backlog import Backlog
 from agent.recorder import Recorder
 from agent.replay import replay
 from agent.session.census import TAKES
@@ -27,12 +28,12 @@ from agent.session.events import (
 )
 from agent.session.fold import Session, fold
 from agent.session.rooms import SessionInfo
-from agent.spool import Spool
+from agent.spool import Spool, read
 from agent.turns import add_to_session
 from bench.stack import until
 from db import fleet, sessions
 from db.lease import LEASE_SECONDS, Holder, Lease, claim, leased, release
-from db.pool import Connection, Pool, migrate
+from db.pool import Connection, Pool, migrate, open_pool
 
 T0 = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
 TABLES = {
@@ -73,6 +74,12 @@ async def claimed(pool: Pool, session: SessionInfo, owner: str) -> Lease:
     lease = await claim(pool, session, T0, owner)
     assert isinstance(lease, Lease)
     return lease
+
+
+def spooled(folder: Path) -> list[str]:
+    """The words on disk."""
+    events = [event for path in folder.glob("*.jsonl") for event in read(path).events]
+    return [event.text for event in events if isinstance(event, UtteranceHeard)]
 
 
 async def expire(pool: Pool) -> None:
@@ -251,6 +258,43 @@ async def test_what_is_told_while_the_lease_is_renewed_is_written_with_it(
     assert [event.text for event in journaled if isinstance(event, UtteranceHeard)] == ["before", "just now"]
 
 
+async def test_what_is_told_while_the_database_hangs_is_on_disk_before_it_is_noticed(
+    pool: Pool, tmp_path: Path
+) -> None:
+    session = info()
+    recorder = Recorder(session, pool, tmp_path)
+    recorder.record(joined())
+    await recorder.save()
+    keeping = asyncio.create_task(recorder.keep())
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("lock table session_events in access exclusive mode")
+        recorder.record(heard("first", 1))
+        await until(lambda: spooled(tmp_path) == ["first"])
+        recorder.record(heard("second", 3))
+        await until(lambda: spooled(tmp_path) == ["first", "second"])
+        # Still the first attempt: it ends after ten seconds, and the next begins a second later.
+        waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+        assert await pool.fetchval(waiting) == 1
+    await until(lambda: not list(tmp_path.glob("*.jsonl")))
+    keeping.cancel()
+    journaled, _ = await sessions.load_events(pool, session.session_id)
+    assert [e.text for e in journaled if isinstance(e, UtteranceHeard)] == ["first", "second"]
+
+
+async def test_a_spool_that_holds_later_events_too_stays_until_these_are_written(tmp_path: Path) -> None:
+    backlog = Backlog(Spool(tmp_path, info(), "owner"))
+    for text in ("first", "second"):
+        backlog.add(heard(text, 1))
+    await backlog.secure()
+    await backlog.written(1)
+    assert spooled(tmp_path) == ["first", "second"]
+    backlog.add(heard("third", 3))
+    await backlog.secure()
+    assert spooled(tmp_path) == ["first", "second", "third"]
+    await backlog.written(2)
+    assert spooled(tmp_path) == []
+
+
 async def test_a_replay_while_a_session_goes_on_keeps_until_when_it_was_recorded(
     pool: Pool, tmp_path: Path
 ) -> None:
@@ -407,6 +451,32 @@ async def test_two_workers_that_act_at_once_start_one_recorder(pool: Pool) -> No
     assert await fleet.note_start(pool, "RM_1", "second") is None
     await pool.execute("update recorder_starts set at = now() - interval '1 minute'")
     assert await fleet.note_start(pool, "RM_1", "second") == 2
+
+
+async def test_a_worker_that_missed_a_sign_of_life_lives_as_long_as_it_is_connected(
+    dsn: str, pool: Pool
+) -> None:
+    await until(
+        lambda: pool.fetchval("select pg_postmaster_start_time() < now() - interval '10 seconds'")
+    )  # before, nobody need be connected yet
+    session, worker = info(), "a-worker-with-a-name-" + 60 * "x"
+    await claimed(pool, session, f"{worker}+1")
+    connected = await open_pool(dsn, name=worker)
+    await fleet.beat(connected, worker, 1, ready=True)
+    await pool.execute("update workers set seen_at = now() - interval '3 seconds'")
+
+    async def lives() -> bool:
+        return (await fleet.held_sessions(pool, "another"))[0].alive
+
+    assert await lives()
+    connected.terminate()  # as when it is killed
+    await until(lambda: dies(lives))
+    await pool.execute("update workers set seen_at = now()")
+    assert await lives()
+
+
+async def dies(lives: Callable[[], Awaitable[bool]]) -> bool:
+    return not await lives()
 
 
 async def test_only_starts_in_vain_are_counted(pool: Pool) -> None:
