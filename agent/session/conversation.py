@@ -14,6 +14,7 @@ from statistics import median
 from typing import Any
 
 from agent.session.spans import Span, seconds
+from agent.session.transcript import voice_of
 
 PAUSE = timedelta(seconds=10)  # a longer silence of one speaker ends their turn
 BACKCHANNEL = timedelta(seconds=1)
@@ -119,4 +120,4 @@ def _said(entry: Mapping[str, Any]) -> Said:
     end = datetime.fromisoformat(entry["end"]) if entry.get("end") else begin
     if end <= begin:  # words that were sent, not heard
         end = begin + timedelta(seconds=words * _WORD_SECONDS)
-    return Said(entry.get("identity") or entry["speaker"], begin, end, words)
+    return Said(voice_of(entry), begin, end, words)

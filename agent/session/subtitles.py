@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from agent.session.transcript import voice_of
+
 Entry = Mapping[str, Any]
 _LEAST = timedelta(seconds=1)  # shown so long where nobody told the end
 _BLANK = re.compile(r"\s+")
@@ -44,7 +46,7 @@ def _cues(
     for entry in entries:
         begin = max(datetime.fromisoformat(entry["timestamp"]) - start, timedelta())
         told = datetime.fromisoformat(entry["end"]) - start if entry.get("end") else begin
-        identity = entry.get("identity") or entry["speaker"]
+        identity = voice_of(entry)
         yield begin, max(told, begin + _LEAST), _line(names.get(identity) or identity), _line(entry["text"])
 
 

@@ -7,9 +7,10 @@ sender came back without them, the agent that sent them left), Whisper's words a
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from difflib import SequenceMatcher
+from typing import Any
 
 from agent.session.events import UtteranceHeard
 
@@ -18,6 +19,11 @@ from agent.session.events import UtteranceHeard
 _LATENESS = timedelta(seconds=30)
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")  # Chinese has no spaces
 _ALIKE = 0.6  # so much of what Whisper heard is in the own messages: then it is the same, heard twice
+
+
+def voice_of(entry: Mapping[str, Any]) -> str:
+    """Who said an entry of a stored transcript: an identity or, where a client told no more, `speaker`."""
+    return str(entry.get("identity") or entry["speaker"])
 
 
 def in_order(utterances: Iterable[UtteranceHeard]) -> list[UtteranceHeard]:

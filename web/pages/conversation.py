@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from agent.session.transcript import voice_of
 from web.pages.words import REASONS, clock, duration
 from web.record import Record
 
@@ -31,7 +32,7 @@ def gaps(record: Record) -> list[dict[str, Any]]:
 def _utterance(record: Record, entry: Mapping[str, Any], colours: Mapping[str, int]) -> dict[str, Any]:
     begin = datetime.fromisoformat(entry["timestamp"])
     end = datetime.fromisoformat(entry.get("end") or entry["timestamp"])
-    identity = entry.get("identity") or entry["speaker"]
+    identity = voice_of(entry)
     after = (begin - record.start).total_seconds()
     return {
         "kind": "words",

@@ -6,6 +6,7 @@ from typing import Any
 
 from agent.session.dips import dips
 from agent.session.subtitles import Entry
+from agent.session.transcript import voice_of
 from web.pages import words
 from web.pages.conversation import anchor, gaps, passages
 from web.pages.scale import Bar, Scale, charts
@@ -49,7 +50,7 @@ def view(record: Record, now: datetime) -> dict[str, Any]:
 def _colours(record: Record) -> dict[str, int]:
     """A colour for each person, in the order in which they came, also for those only their words tell of."""
     came = [_identity(stay) for stay in record.stays]
-    spoke = [entry.get("identity") or entry["speaker"] for entry in record.row["transcript"]]
+    spoke = [voice_of(entry) for entry in record.row["transcript"]]
     return {identity: n % COLOURS for n, identity in enumerate(dict.fromkeys([*came, *spoke]))}
 
 
@@ -59,7 +60,7 @@ def _identity(stay: Row) -> str:
 
 def _person(record: Record, scale: Scale, told: dict[str, Any], identity: str, colour: int) -> dict[str, Any]:
     stays = [stay for stay in record.stays if _identity(stay) == identity]
-    said = [e for e in record.row["transcript"] if (e.get("identity") or e["speaker"]) == identity]
+    said = [e for e in record.row["transcript"] if voice_of(e) == identity]
     there = [_stay_bar(scale, stay) for stay in stays]
     missing = _missing(record, scale)
     name = next((stay["name"] for stay in stays if stay["name"]), None)
