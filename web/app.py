@@ -8,12 +8,12 @@ from starlette.types import ASGIApp
 
 from agent.settings import Settings
 from db.pool import open_pool
-from web.api import admission, operations, participants, sessions
+from web.api import admission, operations, overview, participants, sessions
 from web.auth import Keys
 from web.bodies import BodyLimit
 from web.failures import tell_failures
 from web.guard import Guard
-from web.pages import history, room, signing_in
+from web.pages import admin, history, room, signing_in
 from web.pages.rendering import STATIC, STATIC_PATH, KeptFiles
 from web.problems import ProblemDetails
 from web.settings import WebSettings
@@ -47,7 +47,7 @@ def create_app(settings: WebSettings, recorder: Settings) -> FastAPI:
     )
     app.state.settings, app.state.recorder, app.state.keys = settings, recorder, Keys(settings)
     tell_failures(app)
-    for part in (sessions, admission, participants, operations, history, room, signing_in):
+    for part in (sessions, admission, participants, operations, overview, history, room, admin, signing_in):
         app.include_router(part.router)
     app.mount(STATIC_PATH, KeptFiles(directory=STATIC))
     _describe_problems(app)

@@ -51,13 +51,16 @@ ROUTES: list[tuple[str, str, str, Any, tuple[int, int, int, int]]] = [
         (401, 404, 200, 200),
     ),
     ("POST", "/api/admin/cleanup", "/api/admin/cleanup", None, (401, 403, 403, 200)),
+    ("GET", "/api/admin/overview", "/api/admin/overview", None, (401, 403, 403, 200)),
     ("GET", "/health", "/health", None, (200, 200, 200, 200)),
     ("GET", "/metrics", "/metrics", None, (200, 200, 200, 200)),
 ]
 PAGES = [
     ("/session-history", (401, 200, 200, 200)),
     (f"/session-history/{SESSION}", (401, 404, 200, 200)),
+    ("/admin", (401, 403, 403, 200)),
 ]
+WITHOUT_WORDS = ("/session-history", "/admin")
 
 
 async def with_session(web: Web, pool: Pool) -> None:
@@ -112,7 +115,7 @@ async def test_every_page(web: Web, pool: Pool, who: Who) -> None:
     for path, expected in PAGES:
         answer = await reader.get(path)
         assert (path, answer.status_code) == (path, expected[place])
-        assert ("biology" in answer.text) == (answer.status_code == 200 and path != "/session-history")
+        assert ("biology" in answer.text) == (answer.status_code == 200 and path not in WITHOUT_WORDS)
     for path in ("/session-history/changes", f"/session-history/{SESSION}/changes"):
         async with reader.stream("GET", path) as told:
             assert told.status_code == (401 if who == "nobody" else 200)

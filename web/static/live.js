@@ -78,6 +78,8 @@ if (source) {
   addEventListener("pagehide", () => source.close());
   addEventListener("pageshow", (event) => event.persisted && location.reload());
 }
+const every = document.querySelector("[data-every]")?.dataset.every; // what changes all the time is not told of
+if (every) setInterval(() => document.hidden || refresh(), every * 1_000);
 for (const choice of document.querySelectorAll(".filters select")) {
   choice.addEventListener("change", () => choice.form.requestSubmit());
 }
