@@ -1,12 +1,13 @@
 """People with browsers."""
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psutil
 from playwright.async_api import Page, Playwright, async_playwright, expect
 
 from bench.speech import sentence
@@ -19,11 +20,12 @@ expect.set_options(timeout=PATIENCE)
 
 @dataclass
 class Person:
-    """Somebody in front of a page, and what went wrong in it."""
+    """Somebody in front of a page, and what went wrong in it. `voice`: flags that only their browser has."""
 
     page: Page
     name: str
     wrong: list[str]
+    voice: list[str]
 
     async def join(self) -> None:
         await self.page.get_by_label("Your name").fill(self.name)
@@ -42,6 +44,19 @@ class Person:
             arg=name,
             timeout=PATIENCE,
         )
+
+    @contextmanager
+    def unreachable(self) -> Iterator[None]:
+        """Their machine says nothing any more, as without a network or with its lid closed."""
+        own = next(p for p in psutil.process_iter() if set(self.voice) <= set(_flags(p)))
+        everything = [own, *own.children(recursive=True)]
+        for process in everything:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in everything:
+                process.resume()
 
     @property
     def session_id(self) -> UUID:
@@ -87,10 +102,17 @@ class Browsers:
             f"{self._web.url}/sign-in", params={"token": token(user_id, **(claims or {}))}
         )
         await page.goto(f"{self._web.url}{at}")
-        return Person(page, name, wrong)
+        return Person(page, name, wrong, voice)
 
     def _elsewhere(self, url: str) -> bool:
         return not url.startswith((self._web.url, "ws://127.0.0.1", "http://127.0.0.1", "blob:", "data:"))
+
+
+def _flags(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []  # gone meanwhile
 
 
 @asynccontextmanager

@@ -9,7 +9,10 @@ import pytest
 from playwright.async_api import Page, expect
 
 from agent.local.sfu import Sfu
+from db import fleet
+from db.pool import Pool
 from tests.browser.people import Person, browsers
+from tests.integration.under_way import report, three_under_way
 from tests.integration.web_client import Web, finished, serving
 
 AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
@@ -65,6 +68,11 @@ async def test_pages_are_for_everybody(web: Web, tmp_path: Path, look: dict[str,
         await enter_alone(person)
         found["room"] = await violations(page)
         assert await fits(page)
+        await page.get_by_text("Devices").click()
+        await expect(page.locator("#microphone-now")).not_to_have_value("")
+        found["devices"] = await violations(page)
+        assert await fits(page)
+        await page.keyboard.press("Escape")
         await page.get_by_role("button", name="End Session").click()
         await expect(page.get_by_role("dialog")).to_be_visible()
         found["confirmation"] = await violations(page)
@@ -74,6 +82,26 @@ async def test_pages_are_for_everybody(web: Web, tmp_path: Path, look: dict[str,
         await expect(page.get_by_role("heading", name="You have left")).to_be_focused()
         found["after"] = await violations(page)
         assert {place: wrong for place, wrong in found.items() if wrong} == {}
+        assert person.wrong == []
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=["light, wide", "dark, phone"])
+async def test_what_staff_see_is_for_everybody_too(
+    web: Web, pool: Pool, tmp_path: Path, look: dict[str, Any]
+) -> None:
+    await three_under_way(pool)
+    await fleet.beat(pool, "worker-a", 3, ready=True, report=report())
+    async with browsers(web, tmp_path) as opened:
+        person = await opened.person("Ada", uuid4(), "/admin", claims={"role": "admin"}, **look)
+        page = person.page
+        await expect(page.get_by_text("Told by a client only")).to_be_visible()
+        assert await violations(page) == []
+        assert await fits(page)
+        await pool.execute("delete from sessions")
+        await expect(page.get_by_text("No session is in progress.")).to_be_visible()  # by itself
+        await page.get_by_role("button", name="Clean up now").click()
+        await expect(page.get_by_text("There was nothing to clean up.")).to_be_visible()
+        assert await violations(page) == []
         assert person.wrong == []
 
 

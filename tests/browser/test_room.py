@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from playwright.async_api import Error, Page, expect
+from playwright.async_api import Error, Locator, Page, expect
 
 from agent.local.sfu import Sfu
 from bench.speech import WORDS, plain
@@ -129,6 +130,53 @@ async def test_a_session_whose_tabs_are_killed(stack: Stack, room: Browsers, web
     student.page = await student.page.context.new_page()
     await student.page.goto(f"{web.url}/video-session")
     await the_record_tells(student, session_id)
+
+
+async def test_a_session_whose_people_lose_the_network(stack: Stack, room: Browsers) -> None:
+    student, counselor = await both_talk(stack, room)
+    session_id = student.session_id
+    with student.unreachable(), counselor.unreachable():
+        record = await stack.completed(f"coaching-{session_id}")
+        assert record["end_reason"] in ("room_empty", "room_closed")
+    await expect(student.page.get_by_role("button", name="End Session")).to_be_hidden()
+    await the_record_tells(student, session_id)
+
+
+async def test_a_microphone_is_changed_during_the_call(stack: Stack, room: Browsers) -> None:
+    student = await room.person("Sam", uuid4(), "/video-session", says=SAID["student"])
+    await student.page.get_by_label("Kind").select_option("voice")
+    await student.join()
+    joined_at = datetime.now(UTC)
+    await until(lambda: was_heard(stack, student.session_id, joined_at), within=150)
+    menu, microphone = student.page.get_by_text("Devices"), student.page.locator("#microphone-now")
+    await menu.click()
+    used = await microphone.input_value()
+    other = next(value for value in await values_of(microphone) if value != used)
+    changed_at = datetime.now(UTC)
+    await microphone.select_option(other)
+    await until(lambda: was_heard(stack, student.session_id, changed_at), within=150)
+    await expect(microphone).to_have_value(other)
+    await student.page.keyboard.press("Escape")
+    await expect(microphone).to_be_hidden()
+    await expect(menu).to_be_focused()
+    assert student.wrong == []
+
+
+async def values_of(choice: Locator) -> list[str]:
+    options: list[str] = await choice.locator("option").evaluate_all("all => all.map(one => one.value)")
+    return options
+
+
+async def was_heard(stack: Stack, session_id: UUID, after: datetime) -> bool:
+    async with connected(stack.dsn) as connection:
+        return bool(
+            await connection.fetchval(
+                "select count(*) from session_events"
+                " where session_id = $1 and kind = 'UtteranceHeard' and at > $2",
+                session_id,
+                after,
+            )
+        )
 
 
 async def test_the_page_says_what_to_do_when_no_recorder_answers(

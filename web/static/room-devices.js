@@ -72,12 +72,40 @@ function inWords(error, device, anyway) {
   return `Your ${device} does not answer; another program may be using it. ${anyway}`;
 }
 
+const KINDS = [["microphone", "audioinput"], ["camera", "videoinput"]];
+
 async function list() {
-  for (const [id, kind, track] of [["microphone", "audioinput", devices.audio], ["camera", "videoinput", devices.video]]) {
-    const all = await Room.getLocalDevices(kind, false).catch(() => []);
-    const used = track && (await track.getDeviceId());
-    found(id).replaceChildren(...all.map((device, n) => new Option(device.label || `${id} ${n + 1}`, device.deviceId, false, device.deviceId === used)));
-    if (!all.length) found(id).replaceChildren(new Option(`No ${id}`, ""));
+  const tracks = { microphone: devices.audio, camera: devices.video };
+  for (const [name, kind] of KINDS) await offer(found(name), name, kind, await tracks[name]?.getDeviceId());
+}
+
+async function offer(select, name, kind, used) {
+  const all = await Room.getLocalDevices(kind, false).catch(() => []);
+  select.replaceChildren(...all.map((device, n) => new Option(device.label || `${name} ${n + 1}`, device.deviceId, false, device.deviceId === used)));
+  if (!all.length) select.replaceChildren(new Option(`No ${name}`, ""));
+}
+
+/** In the call: offer what is there whenever the menu is opened or something is plugged in, and change to what is chosen. */
+export function changing(room, event, failed) {
+  const menu = found("in-call");
+  const renew = async () => {
+    if (!menu.open) return;
+    for (const [name, kind] of KINDS) await offer(found(`${name}-now`), name, kind, room.getActiveDevice(kind));
+  };
+  menu.addEventListener("toggle", renew);
+  room.on(event, renew);
+  menu.addEventListener("keydown", (key) => {
+    if (key.key !== "Escape") return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+  for (const [name, kind] of KINDS) {
+    found(`${name}-now`).addEventListener("change", async ({ target }) => {
+      const changed = await room.switchActiveDevice(kind, target.value).catch(() => false);
+      if (changed) localStorage.setItem(name, target.value);
+      else failed(name);
+      await renew();
+    });
   }
 }
 

@@ -1,6 +1,6 @@
 // The coaching room: the lobby, the call, its end.
 
-import { closeCamera, devices, handOver, open } from "./room-devices.js";
+import { changing, closeCamera, devices, handOver, open } from "./room-devices.js";
 import { named, show } from "./room-tiles.js";
 import { tellReadings } from "./room-readings.js";
 
@@ -124,10 +124,14 @@ async function switching(action, what) {
   try {
     await action();
   } catch {
-    say(`Your ${what} cannot be used.`);
-    state(`Your ${what} cannot be used`);
+    unusable(what);
   }
   render();
+}
+
+function unusable(what) {
+  say(`Your ${what} cannot be used.`);
+  state(`Your ${what} cannot be used`);
 }
 
 /** Live captions, where somebody sends them. */
@@ -246,6 +250,7 @@ found("mute").addEventListener("click", () =>
   switching(() => room.localParticipant.setMicrophoneEnabled(!room.localParticipant.isMicrophoneEnabled), "microphone"));
 found("stop-video").addEventListener("click", () =>
   switching(() => room.localParticipant.setCameraEnabled(!room.localParticipant.isCameraEnabled), "camera"));
+changing(room, RoomEvent.MediaDevicesChanged, unusable);
 found("sound").addEventListener("click", () => room.startAudio());
 found("copy").addEventListener("click", async () => {
   const address = `${location.origin}/video-session?session=${sessionId}`;
