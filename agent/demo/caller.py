@@ -96,6 +96,11 @@ class Caller:
         return joined_at
 
     @property
+    def connected(self) -> bool:
+        """Whether it can be heard just now; not while the SDK tries to reach the server again."""
+        return self.room.connection_state == rtc.ConnectionState.CONN_CONNECTED
+
+    @property
     def messages(self) -> list[Message]:
         """Every data message received."""
         return self._inbox.messages

@@ -11,11 +11,15 @@ from livekit import api
 
 @dataclass(frozen=True)
 class Stay:
-    """One stay of one participant, as LiveKit lists it: the recorder's included, which no client sees."""
+    """One stay of one participant, as LiveKit lists it: the recorder's included, which no client sees.
+
+    `active`: their media is connected; who is not yet may never be.
+    """
 
     identity: str
     participant_sid: str
     joined_at: datetime
+    active: bool
 
 
 def token(
@@ -55,6 +59,11 @@ async def who_is_there(url: str, api_key: str, api_secret: str, room_name: str) 
     async with api.LiveKitAPI(url, api_key, api_secret) as livekit:
         listed = await livekit.room.list_participants(api.ListParticipantsRequest(room=room_name))
         return [
-            Stay(one.identity, one.sid, datetime.fromtimestamp(one.joined_at_ms / 1000, UTC))
+            Stay(
+                one.identity,
+                one.sid,
+                datetime.fromtimestamp(one.joined_at_ms / 1000, UTC),
+                one.state == api.ParticipantInfo.State.ACTIVE,
+            )
             for one in listed.participants
         ]

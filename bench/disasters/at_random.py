@@ -8,12 +8,13 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal, get_args
 
 from bench.disasters.judging import judged
 from bench.disasters.load import Load
 from bench.disasters.rig import Rig, Worker
-from bench.disasters.rows import Row, at_most, share_of
+from bench.disasters.rows import Row, at_most, broken, share_of
 from bench.disasters.strikes import (
     job_of,
     kill_sfu,
@@ -63,12 +64,17 @@ class Blows:
         self.losses: dict[str, list[Loss]] = defaultdict(list)
         self.takeovers: dict[Blow, list[float]] = defaultdict(list)
         self.struck: dict[Blow, int] = defaultdict(int)
+        self.failed: list[Row] = []
 
     async def keep_striking(self) -> None:
         """Until cancelled, which waits for a blow under way."""
         while not self._load.over:
             await asyncio.sleep(self._random.uniform(*BREATHERS))
-            await self._strike(self._next())
+            blow = self._next()
+            try:
+                await self._strike(blow)
+            except Exception as error:  # the rooms go on all the same, and are judged
+                self.failed.append(broken(f"blow: {blow}", error))
 
     def _next(self) -> Blow:
         """As from a deck of cards: the rare ones come, too, and how often is known."""
@@ -81,7 +87,7 @@ class Blows:
         if not self._load.live:
             return
         self._say(f"    {blow}, with {len(self._load.live)} rooms recorded")
-        self.struck[blow] += 1
+        self.struck[blow] += blow != "job"  # which may find none to kill
         match blow:
             case "job":
                 await self._kill_a_job()
@@ -96,10 +102,15 @@ class Blows:
                 await self._strike_a_worker(blow)
 
     async def _kill_a_job(self) -> None:
-        room = self._random.choice(sorted(self._load.live))
+        jobs = {room: job_of(self._rig, room) for room in sorted(self._load.live)}
+        recorded = [room for room, pid in jobs.items() if Path(f"/proc/{pid}").exists()]
+        if not recorded:  # a successor that has not claimed the session yet is let be
+            return
+        room = self._random.choice(recorded)
         async with self._load.staying([room]):
             killed_at = datetime.now(UTC)
-            os.kill(job_of(self._rig, room), signal.SIGKILL)
+            os.kill(jobs[room], signal.SIGKILL)
+            self.struck["job"] += 1
             await self._taken_over("job", [room], killed_at)
 
     async def _strike_a_worker(self, blow: Blow) -> None:
@@ -168,6 +179,7 @@ async def strike_at_random(rig: Rig, plan: Plan, say: Say) -> list[Row]:
             f"{len(load.truths)} ({struck})",
             len(load.truths) == plan.rooms,
         ),
+        *blows.failed,
         *rows,
         _percentile(case, 0.5, MEDIAN_SECONDS, killed),
         _percentile(case, 0.95, MOST_SECONDS, killed),

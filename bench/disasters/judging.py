@@ -1,7 +1,9 @@
 """From what happened in some rooms to the lines of the table about them."""
 
 import asyncio
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 
 from bench.disasters.people import Truth
@@ -58,6 +60,7 @@ async def judged(
     """Wait until all is written, and compare."""
     all_settled = await settled(rig, [truth.room for truth in truths])
     found = await findings_of(rig, truths, losses or {})
+    _keep(rig, found, truths, losses or {})
     rows = table_of(case, found)
     stuttered = sum(truth.stuttered for truth in truths)
     aloud = stuttered + sum(said.text is None for truth in truths for said in truth.said)
@@ -67,6 +70,18 @@ async def judged(
     if not all_settled:
         rows.append(Row(case, "nothing left waiting", "nothing", _what_waits(rig), ok=False))
     return rows
+
+
+def _keep(
+    rig: Rig, found: Sequence[Findings], truths: Sequence[Truth], losses: Mapping[str, Sequence[Loss]]
+) -> None:
+    """Beside the logs, for whoever looks for the cause of what is wrong."""
+    rooms = [
+        asdict(one)
+        | {"stays": list(map(asdict, truth.stays)), "losses": list(map(asdict, losses.get(one.room, ())))}
+        for one, truth in zip(found, truths, strict=True)
+    ]
+    (rig.spool.parent / "findings.json").write_text(json.dumps(rooms, default=str, indent=1) + "\n")
 
 
 def _arrival(rig: Rig, truth: Truth) -> list[Loss]:

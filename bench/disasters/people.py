@@ -78,15 +78,19 @@ class Conversation:
         text = f"Sentence {self._texts} in {self.room}."
         await self.student.send("transcript", {"text": text, "timestamp": began.isoformat()})
         said = Said(STUDENT, began, began, text)
-        self.truth.said.append(said)
+        if self.student.connected:
+            self.truth.said.append(said)
         return said
 
     async def speak(self, speech: Speech) -> Said:
         """The counselor says a sentence aloud."""
+        connected = self.counselor.connected
         spoken = await self.counselor.say(_resampled(speech))
         words = line(COUNSELOR, speech, spoken)
         said = Said(COUNSELOR, words.begin, words.end)
-        if datetime.now(UTC) - spoken.end > ON_TIME:
+        if not (connected and self.counselor.connected):
+            pass  # to nobody: they are on their way back to the room
+        elif datetime.now(UTC) - spoken.end > ON_TIME:
             self.truth.stuttered += 1
         else:
             self.truth.said.append(said)
@@ -141,7 +145,7 @@ async def conversing(rig: Rig, room: str) -> AsyncIterator[Conversation]:
         yield Conversation(truth, student, counselor)
     for caller in callers:
         last = [stay for stay in truth.stays if stay.identity == caller.identity][-1]
-        last.left_at = caller.left_at
+        last.left_at = last.left_at or caller.left_at
 
 
 async def note_who_came_back(rig: Rig, truth: Truth, cut_off_at: datetime) -> None:
@@ -153,12 +157,20 @@ async def note_who_came_back(rig: Rig, truth: Truth, cut_off_at: datetime) -> No
     identities = {stay.identity for stay in truth.stays}
     old = {stay.participant_sid for stay in truth.stays}
 
-    async def back() -> list[Listed]:
-        listed = await who_is_there(at.url, at.api_key, at.api_secret, truth.room)
-        new = [one for one in listed if one.identity in identities and one.participant_sid not in old]
-        return new if {one.identity for one in new} == identities else []
+    new: list[Listed] = []
 
-    for one in await until(back):
-        before = next(s for s in truth.stays if s.identity == one.identity and s.left_at is None)
-        before.left_at = cut_off_at
+    async def back() -> bool:
+        listed = await who_is_there(at.url, at.api_key, at.api_secret, truth.room)
+        new[:] = [
+            one
+            for one in listed
+            if one.active and one.identity in identities and one.participant_sid not in old
+        ]
+        return {one.identity for one in new} == identities
+
+    with suppress(TimeoutError):  # a client that gave up was there until then
+        await until(back)
+    for stay in truth.stays:
+        stay.left_at = stay.left_at or cut_off_at
+    for one in new:
         truth.stays.append(Stay(one.identity, one.participant_sid, one.joined_at))

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from agent.session.spans import Span, seconds, union, within, without
-from bench.disasters.people import Said, Truth
+from bench.disasters.people import Said, Stay, Truth
 
 BEFORE_KILL = timedelta(seconds=1)  # so much may be lost before a kill
 ARRIVING = timedelta(seconds=0.5)  # said just as the successor began to listen
@@ -31,6 +31,11 @@ class Loss:
 
     def excuses(self, said: Said) -> bool:
         return said.end >= self.begin - BEFORE_KILL and said.begin <= self.end + ARRIVING
+
+    def hides(self, stay: Stay) -> bool:
+        """Who came in the last second before and left before its end may have been seen by nobody."""
+        left = stay.left_at is not None and stay.left_at <= self.end
+        return left and stay.joined_at >= self.begin - BEFORE_KILL
 
 
 @dataclass
@@ -73,9 +78,10 @@ def _doubled(transcript: Sequence[Mapping[str, Any]]) -> int:
 
 def _judge_stays(found: Findings, truth: Truth, record: Mapping[str, Any], losses: Sequence[Loss]) -> None:
     recorded = {stay["participant_sid"]: stay for stay in record["participants"]}
-    if len(recorded) != len(record["participants"]) or set(recorded) != {
-        s.participant_sid for s in truth.stays
-    }:
+    stays = {s.participant_sid for s in truth.stays}
+    unseeable = {s.participant_sid for s in truth.stays if any(loss.hides(s) for loss in losses)}
+    twice = len(recorded) != len(record["participants"])
+    if twice or not stays - unseeable <= set(recorded) <= stays:
         found.wrong_stays.append(f"{len(record['participants'])} stays, not {len(truth.stays)}")
     for stay in truth.stays:
         row = recorded.get(stay.participant_sid)
@@ -104,7 +110,7 @@ def _judge_words(found: Findings, truth: Truth, record: Mapping[str, Any], losse
         span = Span(said.begin, said.end)
         if said.text is not None:
             lacking = said.text not in texts
-            noted = any(gap.begin - ARRIVING <= said.begin <= gap.end + ARRIVING for gap in gaps)
+            noted = any(gap.begin - BEFORE_KILL <= said.begin <= gap.end + ARRIVING for gap in gaps)
         else:
             heard = seconds(within([span], union(own)))
             lacking = heard < HEARD_SHARE * seconds([span])
