@@ -25,7 +25,7 @@ SFU = .venv/bin/livekit-server
 SFU_SET_UP = .venv/.livekit-server-$(LIVEKIT_VERSION)
 FROM_NPM = node_modules/.package-lock.json
 
-.PHONY: help setup demo test test-fast check format lock bench truth chaos clean built-sfu chromium again screenshots
+.PHONY: help setup demo test test-fast check format lock bench truth chaos bench-web clean built-sfu chromium again screenshots
 
 help:  ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ truth: setup  ## known input through real rooms, beside what was stored of it (4
 
 chaos: setup  ## kill anything at any time, and look whether every session is there once (100 minutes)
 	@$(VENV_PYTHON) -m bench.chaos all
+
+bench-web: setup  ## how fast list, search and detail are with 10,000 and with a million sessions (20 minutes)
+	@$(VENV_PYTHON) -m bench.web --plans
 
 screenshots: setup  ## the README's pictures, of a session held in two browsers
 	@$(VENV_PYTHON) -m tests.browser.screenshots
