@@ -65,7 +65,7 @@ def kills(
 
 
 @app.command()
-def unwatched(context: typer.Context, rooms: Rooms = 8) -> None:
+def unwatched(context: typer.Context, rooms: Rooms = 4) -> None:
     """2. Rooms that begin while no worker runs, or while one hangs beside a healthy one."""
     _finish(context, _unwatched(rooms))
 
@@ -99,7 +99,7 @@ def everything(context: typer.Context, seed: Seed = 1) -> None:
         context,
         [
             *_kills(Plan(100, 4, 40.0, 60.0, seed), None),
-            *_unwatched(8),
+            *_unwatched(4),
             *_outage(8, 600.0),
             *_deploy(16, 4, 25.0, seed),
             *_endurance(500, 50),

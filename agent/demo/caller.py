@@ -145,6 +145,13 @@ class Caller:
             if device.publication and (outbound := await device.outbound())
         }
 
+    @property
+    def pictures_shown(self) -> int:
+        """What its camera has shown so far."""
+        camera = self._devices["camera"]
+        assert isinstance(camera, Camera)
+        return camera.shown
+
     def mute(self, kind: Kind) -> None:
         self._devices[kind].mute()
 

@@ -22,20 +22,21 @@ FINISHED_SECONDS = 120.0
 async def database_away(rig: Rig, seconds: float, rooms: int, say: Callable[[str], None]) -> list[Row]:
     """One room begins before and ends after; `rooms` end meanwhile, half of them begun meanwhile, too.
 
+    Not all at a time: the clients alone would keep two cores busy.
+
     It is away for so long, or until all of these are over.
     """
     await rig.worker()
     async with AsyncExitStack() as through, AsyncExitStack() as ending:
         lasting = await _begun(rig, through)
         stacks = [await ending.enter_async_context(AsyncExitStack()) for _ in range(rooms)]
-        talks = [await _begun(rig, stack) for stack in stacks[: rooms // 2]]
+        before, meanwhile = stacks[: rooms // 2], stacks[rooms // 2 :]
+        talks = [await _begun(rig, stack) for stack in before]
         await asyncio.to_thread(rig.postgres.stop, immediate=True)
         away_since = datetime.now(UTC)
-        talks += [await _begun(rig, stack) for stack in stacks[rooms // 2 :]]
-        await asyncio.sleep(TALK_SECONDS)
-        for stack in stacks:
-            await stack.aclose()
-            await asyncio.sleep(BETWEEN_ENDS)
+        await _talk_and_end(before)
+        talks += [await _begun(rig, stack) for stack in meanwhile]
+        await _talk_and_end(meanwhile)
         await until(lambda: all(_over(rig, talk) for talk in talks), within=FINISHED_SECONDS)
         passed = (datetime.now(UTC) - away_since).total_seconds()
         say(f"  {rooms} rooms are over after {passed:.0f} s without a database")
@@ -70,6 +71,13 @@ async def _begun(rig: Rig, stack: AsyncExitStack) -> Conversation:
     await listened_to(rig, talk.room)
     await stack.enter_async_context(talk.talking())
     return talk
+
+
+async def _talk_and_end(stacks: Sequence[AsyncExitStack]) -> None:
+    await asyncio.sleep(TALK_SECONDS)
+    for stack in stacks:
+        await stack.aclose()
+        await asyncio.sleep(BETWEEN_ENDS)
 
 
 def _over(rig: Rig, talk: Conversation) -> bool:

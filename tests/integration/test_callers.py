@@ -8,6 +8,7 @@ import sys
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -127,10 +128,13 @@ async def test_a_camera_sends_as_many_pictures_as_it_says(meeting: Meeting) -> N
     async with meeting.joining("student-1", camera=True, camera_size=(320, 180), fps=20) as student:
         await asyncio.sleep(2)  # the encoder's start is no steady rate
         before = {figures.source: figures for figures in (await student.outbound_stats()).values()}
+        shown, since = student.pictures_shown, monotonic()
         await asyncio.sleep(4)
         after = {figures.source: figures for figures in (await student.outbound_stats()).values()}
+        fps = (student.pictures_shown - shown) / (monotonic() - since)  # 20, unless the machine is busy
     assert before.keys() == {"microphone", "camera"}
-    assert after["camera"].fps_since(before["camera"]) == pytest.approx(20, abs=1)
+    assert after["camera"].fps_since(before["camera"]) == pytest.approx(fps, abs=1)
+    assert fps <= 20.5
     assert after["camera"].kbps_since(before["camera"]) == pytest.approx(115, rel=0.5)
     assert (after["camera"].width, after["camera"].height) == (320, 180)
 
