@@ -25,7 +25,8 @@ create table if not exists sessions (
 );
 -- Columns that came later are added so, for databases from before.
 alter table sessions add column if not exists coverage jsonb not null default '{}';
-create index if not exists sessions_by_user on sessions (user_id, start_time desc);
+create index if not exists sessions_of_user on sessions (user_id, start_time desc, session_id desc);
+drop index if exists sessions_by_user;
 create index if not exists sessions_in_progress on sessions (start_time) where status = 'in_progress';
 
 create table if not exists video_participants (
@@ -116,7 +117,8 @@ create table if not exists recorder_starts (
 -- What people see. The web part acts as the role `coaching_web`, which sees of each table what its policies
 -- let it see: the sessions of the user whom `app.user_id` names for the transaction, all for `app.role` admin.
 -- Recorders act as the tables' owner, whom no policy binds.
-create index if not exists sessions_by_start on sessions (start_time desc);
+create index if not exists sessions_newest on sessions (start_time desc, session_id desc);
+drop index if exists sessions_by_start;
 
 -- What a client told of its session. Kept beside the record, so that whoever saves last, the fuller wins.
 alter table sessions add column if not exists client_record jsonb;
@@ -181,7 +183,7 @@ $$;
 create or replace function search_own_sessions(
     words tsquery, of_mode text, of_status text, before_time timestamptz, before_id uuid, at_most integer
 ) returns table (session_id uuid)
-language sql stable security definer set search_path from current as $$
+language sql stable rows 21 security definer set search_path from current as $$
     select s.session_id from sessions s
     where transcript_words(s.transcript, s.user_id) @@ case current_setting('app.role', true)
               when 'admin' then words

@@ -99,7 +99,7 @@ class Recorder:
             self._something_new.clear()
             if (pause := await self._write_or_spool()) is not None:
                 self._something_new.set()
-                await asyncio.sleep(pause)
+                await self._pause(pause)
 
     async def save(self) -> None:
         """Write the session as it stands, trying again after 1, 2 and 4 s.
@@ -200,6 +200,13 @@ class Recorder:
         self._away = False
         return None
 
+    async def _pause(self, seconds: float) -> None:
+        """Until the next attempt; while the database is away, what comes is brought to the disk."""
+        for _ in range(round(seconds / FLUSH_SECONDS)):
+            await asyncio.sleep(FLUSH_SECONDS)
+            if self._away:
+                await self._secure()
+
     async def _attempt(self) -> None:
         """Write; what waits while that takes long, or fails, is brought to the disk.
 
@@ -290,12 +297,16 @@ class Recorder:
             self.record(GapNoted(at=until, until=self.began_at, what="everything", reason=TAKEN_OVER))
 
     def _consider_leaving(self, holder: Holder) -> None:
-        """A lease renewed for longer than it lasts has a living owner: in our room, we are one too many."""
+        """A lease renewed for longer than it lasts has a living owner: in our room, we are one too many.
+
+        One that was not renewed lately has an owner that died while we waited: it will be ours.
+        """
         clock = asyncio.get_running_loop().time()
         if self._waiting_since is None:
             self._waiting_since = clock
             log.info("waiting_for_session", holder=holder.owner)
         same_room = holder.room_sid == self.session.info.room_sid
-        if same_room and clock - self._waiting_since > 1.5 * LEASE_SECONDS:
+        lives = clock - self._waiting_since > 1.5 * LEASE_SECONDS and holder.renewed_ago < LEASE_SECONDS / 2
+        if same_room and lives:
             log.warning("session_held_by_another_recorder", holder=holder.owner)
             self.superseded.set()

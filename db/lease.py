@@ -37,6 +37,7 @@ class Holder:
 
     owner: str
     room_sid: str
+    renewed_ago: float  # seconds
 
 
 @asynccontextmanager
@@ -61,9 +62,9 @@ async def claiming(
                 ),
             )
             return
-        held = await connection.fetchrow(queries["lease_holder"], info.session_id)
-        holder, room_sid = (held["lease_owner"], held["room_sid"]) if held else ("", "")
-        yield connection, Holder(holder or "", room_sid or "")
+        held = await connection.fetchrow(queries["lease_holder"], info.session_id, LEASE_SECONDS)
+        holder = (held["lease_owner"], held["room_sid"], held["renewed_ago"]) if held else ("", "", 0)
+        yield connection, Holder(holder[0] or "", holder[1] or "", holder[2] or 0)
 
 
 async def claim(pool: Pool, info: SessionInfo, start_time: datetime, owner: str) -> Lease | Holder:

@@ -24,7 +24,10 @@ returning lease_epoch,
           (select before.room_sid = $3 from before) as same_room
 
 -- name: lease_holder
-select lease_owner, room_sid from sessions where session_id = $1
+-- $2 is the lease in seconds.
+select lease_owner, room_sid,
+       extract(epoch from now() - (lease_expires_at - make_interval(secs => $2)))::float8 as renewed_ago
+from sessions where session_id = $1
 
 -- name: renew_lease
 -- The room has a new sid ($5) after LiveKit's server was restarted.
@@ -212,24 +215,31 @@ select set_config('role', 'coaching_web', true), set_config('app.user_id', $1, t
 select exists (select from pg_roles where rolname = 'coaching_web' and pg_has_role(oid, 'member'))
 
 -- name: history_page
+-- Which sessions first, by index, and only then what is told of them. Searched for ($7), they are found elsewhere.
+with shown as materialized (
+    select s.session_id from sessions s
+    where $7::text is null
+      and ($1::uuid is null or s.user_id = $1)
+      and ($2::text is null or s.mode = $2)
+      and ($3::text is null or s.status = $3)
+      and ($4::timestamptz is null or (s.start_time, s.session_id) < ($4, $5::uuid))
+    order by s.start_time desc, s.session_id desc
+    limit $6::integer
+), found as materialized (
+    select w.session_id from search_own_sessions($7::tsquery, $2, $3, $4, $5, $6::integer) w where $7 is not null
+)
 select s.session_id, s.user_id, s.counselor_category, s.mode, s.status, s.start_time, s.end_time, s.duration_seconds,
        s.quality_metrics - 'participants' as quality_metrics, s.coverage -> 'share' as coverage_share,
        s.updated_at, p.participants
-from sessions s
+from (table shown union all table found) page
+join sessions s on s.session_id = page.session_id and ($1::uuid is null or s.user_id = $1)
 cross join lateral (
     -- Whom the recorder saw; whom clients told of, where it saw nobody.
     select coalesce(nullif(count(distinct identity) filter (where participant_sid is not null), 0),
                     count(distinct coalesce(user_id::text, participant_id::text))) as participants
     from video_participants where session_id = s.session_id
 ) p
-where ($1::uuid is null or s.user_id = $1)
-  and ($2::text is null or s.mode = $2)
-  and ($3::text is null or s.status = $3)
-  and ($4::timestamptz is null or (s.start_time, s.session_id) < ($4, $5::uuid))
-  and ($7::text is null
-       or s.session_id in (select w.session_id from search_own_sessions($7::tsquery, $2, $3, $4, $5, $6) w))
 order by s.start_time desc, s.session_id desc
-limit $6
 
 -- name: as_search
 -- Words as people type them, each also the beginning of a longer one; null where there are none.

@@ -104,7 +104,10 @@ async def test_a_row_is_valid_with_its_first_columns_alone(pool: Pool) -> None:
 async def test_a_held_session_is_not_given_to_a_second_recorder(pool: Pool) -> None:
     session = info()
     first = await claimed(pool, session, "first")
-    assert await claim(pool, session, T0, "second") == Holder("first", "RM_x")
+    holder = await claim(pool, session, T0, "second")
+    assert isinstance(holder, Holder)
+    assert (holder.owner, holder.room_sid) == ("first", "RM_x")
+    assert 0 <= holder.renewed_ago < LEASE_SECONDS
     await expire(pool)
     second = await claimed(pool, session, "second")
     assert second.epoch == first.epoch + 1
@@ -279,6 +282,40 @@ async def test_what_is_told_while_the_database_hangs_is_on_disk_before_it_is_not
     keeping.cancel()
     journaled, _ = await sessions.load_events(pool, session.session_id)
     assert [e.text for e in journaled if isinstance(e, UtteranceHeard)] == ["first", "second"]
+
+
+async def test_what_is_told_between_two_attempts_is_on_disk_at_once(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.recorder.AWAY_SECONDS", 3600.0)  # the second never comes
+    recorder = Recorder(info(), pool, tmp_path)
+    recorder.record(joined())
+    pool.terminate()
+    keeping = asyncio.create_task(recorder.keep())
+    await until(lambda: list(tmp_path.glob("*.jsonl")))
+    recorder.record(heard("meanwhile", 1))
+    await until(lambda: spooled(tmp_path) == ["meanwhile"])
+    keeping.cancel()
+    await asyncio.wait({keeping})
+    await recorder.close()
+
+
+async def test_who_waits_for_a_dead_recorders_lease_does_not_leave(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.recorder.LEASE_SECONDS", 0.5)  # soon enough to have waited for long
+    session = info()
+    await claimed(pool, session, "holder")
+    waiting = Recorder(session, pool, tmp_path)
+    waiting.record(joined())
+    await pool.execute(
+        "update sessions set lease_expires_at = now() + interval '5 seconds'"
+    )  # of 10: it is dead
+    keeping = asyncio.create_task(waiting.keep())
+    await until(lambda: pool.fetchval("select lease_owner <> 'holder' from sessions"))
+    assert not waiting.superseded.is_set()
+    keeping.cancel()
+    await asyncio.wait({keeping})
 
 
 async def test_a_spool_that_holds_later_events_too_stays_until_these_are_written(tmp_path: Path) -> None:
