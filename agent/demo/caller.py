@@ -45,6 +45,7 @@ class Caller:
         self.left_at: datetime | None = None
         self._inbox = Inbox()
         self._devices: dict[Kind, Device] = {}
+        self.cut_offs = 0  # times that it lost the server
 
     @classmethod
     @asynccontextmanager
@@ -173,8 +174,12 @@ class Caller:
         self.room.on("participant_connected", lambda participant: self.seen.add(participant.identity))
         self.room.on("data_received", self._inbox.note)
         self.room.on("disconnected", self._note_disconnected)
+        self.room.on("reconnecting", self._note_cut_off)
         await self.room.connect(url, admission, options)
         self.seen.update(self.room.remote_participants)
+
+    def _note_cut_off(self) -> None:
+        self.cut_offs += 1
 
     def _note_disconnected(self, _reason: object) -> None:
         self.left_at = self.left_at or datetime.now(UTC)

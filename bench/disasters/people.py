@@ -84,11 +84,11 @@ class Conversation:
 
     async def speak(self, speech: Speech) -> Said:
         """The counselor says a sentence aloud."""
-        connected = self.counselor.connected
+        connected, cut_offs = self.counselor.connected, self.counselor.cut_offs
         spoken = await self.counselor.say(_resampled(speech))
         words = line(COUNSELOR, speech, spoken)
         said = Said(COUNSELOR, words.begin, words.end)
-        if not (connected and self.counselor.connected):
+        if not connected or self.counselor.cut_offs > cut_offs:
             pass  # to nobody: they are on their way back to the room
         elif datetime.now(UTC) - spoken.end > ON_TIME:
             self.truth.stuttered += 1

@@ -124,15 +124,20 @@ async def kill_sfu(rig: Rig, truths: Sequence[Truth], away: float = AWAY_SECONDS
     await asyncio.to_thread(rig.sfu.wait_until_ready)
     for truth in truths:
         await note_who_came_back(rig, truth, killed_at)
-    return {t.room: Loss(killed_at, await _heard_again(rig, t.room, killed_at)) for t in truths}
+    return {t.room: Loss(killed_at, await _heard_again(rig, t, killed_at)) for t in truths}
 
 
-async def _heard_again(rig: Rig, room: str, since: datetime) -> datetime:
-    """The recorder itself came back, or another came."""
+async def _heard_again(rig: Rig, truth: Truth, since: datetime) -> datetime:
+    """The recorder itself came back, or another came, and LiveKit has told it of the people who did."""
+    people = {stay.identity for stay in truth.stays if stay.left_at is None}
+
+    def lines(event: str) -> list[Line]:
+        return [line for line in rig.log(event, room=truth.room) if line["at"] > since]
 
     def back() -> datetime | None:
-        lines = [*rig.log("recorder_reconnected", room=room), *rig.log("recording_began", room=room)]
-        return min((line["at"] for line in lines if line["at"] > since), default=None)
+        returns = [line["at"] for line in [*lines("recorder_reconnected"), *lines("recording_began")]]
+        joins = {line["identity"]: line["at"] for line in reversed(lines("participant_joined"))}
+        return max([min(returns), *joins.values()]) if returns and people <= set(joins) else None
 
     at: datetime = await until(back, within=BACK_SECONDS)
     return at
