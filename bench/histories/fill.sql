@@ -7,7 +7,7 @@ drop index if exists sessions_by_words
 
 -- name: add_sessions
 -- Sessions $1 to $2 with $4 sentences each, within the last three years, of the user $3 or, where that is null, of
--- one of $5 others. One of 2,000 says a rare word ($6). Every 10,000th goes on.
+-- one of $5 others. Every $8th says a rare word ($6). Every 10,000th goes on.
 insert into sessions (session_id, room_name, room_sid, user_id, counselor_category, mode, status, start_time, end_time,
                       duration_seconds, transcript, quality_metrics, end_reason, coverage, lease_epoch)
 select s.id, 'coaching-' || s.id, 'RM_' || s.n, s.owner, (array['college', 'career', 'writing', null])[1 + s.n % 4],
@@ -15,7 +15,7 @@ select s.id, 'coaching-' || s.id, 'RM_' || s.n, s.owner, (array['college', 'care
        case when s.n % 10000 = 1 then 'in_progress' else 'completed' end,
        s.at,
        case when s.n % 10000 <> 1 then s.at + s.lasting end, extract(epoch from s.lasting)::integer,
-       case when s.n % 2000 = 0 then said.entries || ((said.entries -> 0) || jsonb_build_object('text', $6::text))
+       case when s.n % $8::integer = 0 then said.entries || ((said.entries -> 0) || jsonb_build_object('text', $6::text))
             else said.entries end,
        '{"average_bitrate": 452.0, "average_fps": 14.8, "packet_loss_percentage": 0.4, "total_readings": 280,
          "connection_quality_average": "good", "participants": {}}',

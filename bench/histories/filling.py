@@ -17,7 +17,8 @@ OWN_SENTENCES = 150  # a session of 23 minutes
 OTHERS_SENTENCES = 10  # short ones: a million long ones take a day to make up
 OTHERS = 5_000
 WITH_READINGS = 400  # sessions of theirs that can be looked at in detail
-RARE = "zygote"  # said in one session of 2,000
+RARE = "zygote"
+OWN_RARITY, OTHERS_RARITY = 100, 20_000  # it is said in one session of so many
 _BATCH = 20_000
 _SENTENCES, _WORDS, _LENGTH = 20_000, 8_000, 12
 _SYLLABLES = ("ba", "co", "di", "fe", "gu", "ha", "jo", "ki", "le", "mu", "na", "po", "ri", "sa", "to", "vu")
@@ -40,8 +41,8 @@ async def fill(dsn: str, begin: int, end: int, say: Callable[[str], None]) -> No
         await _lay_out_sentences(connection)
         await connection.execute(sql["forget_words"])
         own = begin + (end - begin) // READERS_SHARE
-        await _add(connection, range(begin, own), READER, OWN_SENTENCES, say)
-        await _add(connection, range(own, end), None, OTHERS_SENTENCES, say)
+        await _add(connection, range(begin, own), (READER, OWN_SENTENCES, OWN_RARITY), say)
+        await _add(connection, range(own, end), (None, OTHERS_SENTENCES, OTHERS_RARITY), say)
         say("  who was there, and how good it was")
         await connection.execute(sql["add_stays"])
         await connection.execute(sql["add_readings"], READER, WITH_READINGS)
@@ -65,14 +66,16 @@ async def _lay_out_sentences(connection: "asyncpg.Connection[asyncpg.Record]") -
 async def _add(
     connection: "asyncpg.Connection[asyncpg.Record]",
     numbers: range,
-    owner: UUID | None,
-    sentences: int,
+    kind: tuple[UUID | None, int, int],
     say: Callable[[str], None],
 ) -> None:
+    owner, sentences, rarity = kind
     for first in numbers[::_BATCH]:
         last = min(first + _BATCH, numbers.stop) - 1
         say(f"  sessions {first:,} to {last:,}, {sentences} sentences each")
-        await connection.execute(sql["add_sessions"], first, last, owner, sentences, OTHERS, RARE, _SENTENCES)
+        await connection.execute(
+            sql["add_sessions"], first, last, owner, sentences, OTHERS, RARE, _SENTENCES, rarity
+        )
 
 
 async def _tidy(dsn: str) -> None:
