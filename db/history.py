@@ -60,7 +60,7 @@ async def page(pool: Pool, viewer: Viewer, wanted: Wanted) -> Page:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One session with its stays and readings and, while it goes on, the events of its journal."""
+    """One session with its stays; readings where asked for; while it goes on, the events of its journal."""
 
     row: Row
     participants: list[Row]
@@ -68,20 +68,20 @@ class Seen:
     events: list[Event]
 
 
-async def one(pool: Pool, viewer: Viewer, session_id: UUID) -> Seen | None:
+async def one(pool: Pool, viewer: Viewer, session_id: UUID, *, readings: bool = False) -> Seen | None:
     """A session as it is known now; None when there is none, or it is somebody else's."""
     async with seen_by(pool, viewer) as connection:
         row = await connection.fetchrow(queries["one_session"], viewer.only, session_id)
         if row is None:
             return None
         stays = await connection.fetch(queries["load_stays"], session_id)
-        readings = await connection.fetch(queries["load_readings"], session_id)
+        measured = await connection.fetch(queries["load_readings"], session_id) if readings else []
         goes_on = row["status"] == "in_progress"
         events = await connection.fetch(queries["load_events"], session_id) if goes_on else []
     return Seen(
         dict(row),
         [dict(stay) for stay in stays],
-        [dict(reading) for reading in readings],
+        [dict(reading) for reading in measured],
         [from_row(e["kind"], e["at"], e["data"]) for e in events],
     )
 

@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A session with everything that is known of it."""
+    """A session with everything that is known of it; its readings only where they were asked for."""
 
     row: Row
     participants: list[Row]
@@ -48,9 +48,9 @@ class Record:
         return measures(self.row["transcript"])
 
 
-async def load(pool: Pool, viewer: Viewer, session_id: UUID) -> Record:
+async def load(pool: Pool, viewer: Viewer, session_id: UUID, *, readings: bool = False) -> Record:
     """Raises `Problem` 404 for what is not there or not the viewer's."""
-    seen = await history.one(pool, viewer, session_id)
+    seen = await history.one(pool, viewer, session_id, readings=readings)
     if seen is None:
         raise not_found()
     return Record(seen.row | _so_far(seen), seen.participants, seen.readings)

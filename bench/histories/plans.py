@@ -43,7 +43,7 @@ async def plans(dsn: str) -> list[tuple[str, str]]:
             "search, said in all sessions": lambda: history.page(
                 pool, viewer, history.Wanted(page, words=vocabulary()[0])
             ),
-            "detail": lambda: history.one(pool, viewer, sample),
+            "detail": lambda: history.one(pool, viewer, sample, readings=True),
         }
         found = []
         for name, ask in asked.items():

@@ -69,7 +69,7 @@ async def list_changes(request: Request, viewer: OfPage) -> StreamingResponse:
 
 @router.get("/session-history/{session_id:uuid}")
 async def session(request: Request, viewer: OfPage, session_id: UUID) -> Response:
-    record = await load(request.app.state.pool, viewer, session_id)
+    record = await load(request.app.state.pool, viewer, session_id, readings=True)
     return page("session.html", viewer=viewer, s=view(record, datetime.now(UTC)))
 
 
