@@ -12,7 +12,7 @@ from bench.disasters.counted_worker import EVENT
 from bench.disasters.judging import judged
 from bench.disasters.people import Truth, conversing
 from bench.disasters.rig import Rig, Worker
-from bench.disasters.rows import Row, count
+from bench.disasters.rows import Row, at_most, count
 from bench.disasters.strikes import listened_to
 from bench.procfs import read_pss
 from bench.stack import new_room, until
@@ -21,6 +21,7 @@ GROWTH = 5.0  # percent of the memory after the first rooms
 SETTLED_LOOKS = 5  # with the same number of processes, a second apart
 SETTLING_SECONDS = 120.0
 TOLD_EVERY = 25
+POOL_THREADS = (os.cpu_count() or 1) + 4  # asyncio's own pool, which fills up and stays
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,6 @@ def _compared(case: str, first: int, before: Weight, after: Weight, growth: floa
         memory,
         count(case, "processes, as after the first", before.processes, after.processes),
         count(case, "open files, as after the first", before.files, after.files),
-        count(case, "threads, as after the first", before.threads, after.threads),
+        at_most(case, "threads", before.threads + POOL_THREADS, [after.threads], unit=""),
         count(case, "tasks, as after the first", before.tasks, after.tasks),
     ]
