@@ -106,6 +106,11 @@ async def hold_and_look(stack: Stack, web: Web, opened: Browsers) -> None:
     student, counselor = await both_talk(stack, opened, user_id)
     session_id = student.session_id
     await looked_at(student.page, "room")
+    staff = await counselor.page.context.new_page()
+    await staff.goto(f"{web.url}/admin")
+    await expect(staff.get_by_text("Recorded", exact=True)).to_be_visible()
+    await looked_at(staff, "admin")
+    await staff.close()
     await student.page.get_by_role("button", name="End Session").click()
     await student.page.get_by_role("dialog").get_by_role("button", name="End Session").click()
     await expect(student.page.locator(".toast")).to_contain_text("Session saved to your history")
