@@ -34,7 +34,8 @@ from db.pool import Connection, Pool, is_transient
 
 log = structlog.stdlib.get_logger()
 
-FLUSH_SECONDS = 0.5  # events are gathered for so long before they are journaled
+FLUSH_SECONDS = 0.4  # events are gathered for so long before they are journaled
+SLOW_SECONDS = 0.2  # a write that takes longer may hang: what waits for it goes to the disk
 AWAY_SECONDS = 1.0  # between attempts while the database is away
 REJECTED_SECONDS = 30.0  # between attempts when it refuses what we write: only somebody's repair can help
 WORKER = "RECORDER_WORKER"  # environment variable with the worker's name
@@ -214,7 +215,7 @@ class Recorder:
         """
         writing = asyncio.create_task(self._write())
         try:
-            while not (await asyncio.wait({writing}, timeout=FLUSH_SECONDS))[0]:
+            while not (await asyncio.wait({writing}, timeout=SLOW_SECONDS))[0]:
                 await self._secure()
         finally:
             writing.cancel()
