@@ -1,5 +1,6 @@
 """What a viewer sees of the sessions: the list, one session, its words so far."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,8 @@ from db.queries import queries
 from db.viewer import Viewer, seen_by
 
 Row = dict[str, Any]
+_WORD = re.compile(r"'((?:[^']|'')+)'")
+_SPECIAL, _ESCAPED = re.compile(r"[\\%_]"), r"\\\g<0>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +55,18 @@ async def page(pool: Pool, viewer: Viewer, wanted: Wanted) -> Page:
         shown = [dict(row) for row in rows[: wanted.limit]]
         if search is not None:
             ids = [row["session_id"] for row in shown]
-            lines = await connection.fetch(queries["matching_lines"], viewer.only, ids, search)
+            lines = await connection.fetch(
+                queries["matching_lines"], viewer.only, ids, search, _letters(search)
+            )
             found = {line["session_id"]: dict(line) for line in lines}
             shown = [{**row, "line": found.get(row["session_id"])} for row in shown]
     return Page(shown, more=len(rows) > wanted.limit)
+
+
+def _letters(search: str) -> list[str]:
+    """The words of a `tsquery`, as patterns that the text of each match has at least one of."""
+    words = [word.replace("''", "'").replace("\\\\", "\\") for word in _WORD.findall(search)]
+    return [f"%{_SPECIAL.sub(_ESCAPED, word)}%" for word in words]
 
 
 @dataclass(frozen=True, slots=True)
