@@ -138,7 +138,7 @@ async def test_a_session_whose_people_lose_the_network(stack: Stack, room: Brows
     with student.unreachable(), counselor.unreachable():
         record = await stack.completed(f"coaching-{session_id}")
         assert record["end_reason"] in ("room_empty", "room_closed")
-    await expect(student.page.get_by_role("button", name="End Session")).to_be_hidden()
+    # In reach again, the page goes back into the room by itself; it is the same session.
     await the_record_tells(student, session_id)
 
 
