@@ -242,9 +242,10 @@ cross join lateral (
 order by s.start_time desc, s.session_id desc
 
 -- name: as_search
--- Words as people type them, each also the beginning of a longer one; null where there are none.
+-- Words as people type them; one of five letters or more is also the beginning of longer ones (what begins with fewer
+-- is too much to look through). Null where there are none.
 select nullif(regexp_replace(websearch_to_tsquery('pg_catalog.simple', $1)::text,
-                             '(''(?:[^'']|'''')+'')', '\1:*', 'g'), '')
+                             '(''(?:[^'']|''''){5,}'')', '\1:*', 'g'), '')
 
 -- name: matching_lines
 -- The first words in each of these sessions that the search is about: entries come in order, and no more than needed

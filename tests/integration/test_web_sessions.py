@@ -171,7 +171,7 @@ async def test_filters_and_search(web: Web) -> None:
     assert await ids(mode="voice") == [voice["session_id"]]
     assert await ids(status="in_progress") == []
     assert await ids(q="biolog") == [video["session_id"]]
-    assert await ids(q="FOTO SCHÖN") == [voice["session_id"]]
+    assert await ids(q="FOTOS SCHÖN") == [voice["session_id"]]
     assert await ids(q='"study biology"') == [video["session_id"]]
     assert await ids(q="biology -tell") == []
     assert await ids(q="biology", mode="voice") == []
