@@ -80,11 +80,13 @@ async def test_nobody_writes_into_anothers_session_nor_gives_theirs_away(pool: P
 async def test_search_finds_ones_own_by_index_also_where_another_says_ones_id(pool: Pool) -> None:
     me, mine = await with_a_session(pool)
     other = Viewer(uuid4())
-    await client_saves.save(pool, other, other.user_id, told(uuid4(), f"hello {me.user_id}"))
+    await client_saves.save(pool, other, other.user_id, told(uuid4(), f"hellos {me.user_id}"))
     for words in ("hello", "hel", f"hello {me.user_id}", '"hello"'):
         found = await history.page(pool, me, history.Wanted(10, words=words))
         assert [row["session_id"] for row in found.sessions] in ([mine], [])
-    assert [row["line"]["text"] for row in (await _search(pool, me, "hel")).sessions] == ["hello"]
+    assert [row["line"]["text"] for row in (await _search(pool, me, "hello")).sessions] == ["hello"]
+    assert (await _search(pool, me, "hel")).sessions == []  # too short to be a beginning
+    assert len((await _search(pool, other, "hello")).sessions) == 1  # the beginning of "hellos"
     assert len((await _search(pool, Viewer(uuid4(), admin=True), "hello")).sessions) == 2
     assert (await _search(pool, me, "'; drop table sessions --")).sessions == []
     assert (await _search(pool, me, "!?")).sessions == []
