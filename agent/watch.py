@@ -1,6 +1,10 @@
 """A worker's signs of life, and its watch over its jobs: one that died leaves its session to another."""
 
 import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import structlog
 from livekit.agents import AgentServer
@@ -16,11 +20,36 @@ from db.pool import Pool
 
 log = structlog.stdlib.get_logger()
 
+MEASURE_SECONDS = 5.0  # between looks at what waits on disk
+
 
 async def keep_watch(
     server: AgentServer, pool: Pool, worker: str, reconciler: Reconciler, duty: Duty, settings: Settings
 ) -> None:
     """Say every second that we live, and look for jobs that went without letting go; until cancelled."""
+    disk: dict[str, Any] = {}
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_keep_measuring(settings.recorder_spool_dir, disk))
+        await _keep_beating(server, pool, worker, reconciler, duty, settings, disk)
+
+
+async def _keep_measuring(spool_dir: Path, disk: dict[str, Any]) -> None:
+    """In its own time: a disk that hangs or refuses must not keep us from saying that we live."""
+    while True:
+        with suppress(Exception):
+            disk.update(await asyncio.to_thread(on_disk, spool_dir))
+        await asyncio.sleep(MEASURE_SECONDS)
+
+
+async def _keep_beating(
+    server: AgentServer,
+    pool: Pool,
+    worker: str,
+    reconciler: Reconciler,
+    duty: Duty,
+    settings: Settings,
+    disk: Mapping[str, Any],
+) -> None:
     before: dict[str, Room] = {}  # of each job
     away = False
     while True:
@@ -29,8 +58,8 @@ async def keep_watch(
         gone = [room for job_id, room in before.items() if job_id not in now and room.name not in names]
         try:
             ready = not duty.draining and len(now) < settings.max_rooms
-            told = {"max_rooms": settings.max_rooms, "draining": duty.draining, **reconciler.report()}
-            told["disk"] = await asyncio.to_thread(on_disk, settings.recorder_spool_dir)
+            about = {"max_rooms": settings.max_rooms, "draining": duty.draining, "disk": disk}
+            told = {**about, **reconciler.report()}
             others = await fleet.beat(pool, worker, len(now), ready=ready, report=told)
             duty.note_others(ready=others)
             await reconciler.tell_others()

@@ -1,13 +1,21 @@
 """What staff see of the recording itself, and the button that cleans up."""
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from livekit.agents import AgentServer
 
+from agent.duty import Duty
 from agent.local.sfu import Sfu
+from agent.metrics import Metrics
+from agent.reconciler import Reconciler
+from agent.settings import Settings
+from agent.watch import keep_watch
 from bench.stack import Stack, new_room, until
 from db import fleet
 from db.pool import Pool
@@ -101,6 +109,25 @@ async def test_cleaning_up_from_the_page(web: Web, pool: Pool) -> None:
 async def test_a_session_that_is_over_is_not_under_way(web: Web) -> None:
     assert (await web.user().post("/api/sessions/save", json=finished())).status_code == 201
     assert (await web.admin().get("/api/admin/overview")).json()["sessions"] == []
+
+
+async def test_a_worker_whose_disk_cannot_be_measured_says_that_it_lives(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+    monkeypatch.setattr("agent.watch.on_disk", lambda _folder: released.wait())  # it hangs
+    monkeypatch.setattr(AgentServer, "active_jobs", [])  # it need not run
+    settings, server, duty = Settings(_env_file=None), AgentServer(), Duty()
+    reconciler = Reconciler(server, pool, settings, "worker-a", {}, duty, Metrics())
+    watching = asyncio.create_task(keep_watch(server, pool, "worker-a", reconciler, duty, settings))
+    try:
+        seen = "select seen_at from workers where worker = 'worker-a'"
+        first = await until(lambda: pool.fetchval(seen))
+        await until(lambda: pool.fetchval(f"select ({seen}) > $1", first))
+    finally:
+        released.set()
+        watching.cancel()
+        await asyncio.wait({watching})
 
 
 async def test_a_real_recorder_is_seen(stack: Stack) -> None:
