@@ -63,8 +63,7 @@ async def claiming(
             )
             return
         held = await connection.fetchrow(queries["lease_holder"], info.session_id, LEASE_SECONDS)
-        holder = (held["lease_owner"], held["room_sid"], held["renewed_ago"]) if held else ("", "", 0)
-        yield connection, Holder(holder[0] or "", holder[1] or "", holder[2] or 0)
+        yield connection, Holder(**held) if held else Holder("", "", 0)
 
 
 async def claim(pool: Pool, info: SessionInfo, start_time: datetime, owner: str) -> Lease | Holder:

@@ -25,8 +25,8 @@ returning lease_epoch,
 
 -- name: lease_holder
 -- $2 is the lease in seconds.
-select lease_owner, room_sid,
-       extract(epoch from now() - (lease_expires_at - make_interval(secs => $2)))::float8 as renewed_ago
+select coalesce(lease_owner, '') as owner, coalesce(room_sid, '') as room_sid,
+       coalesce(extract(epoch from now() - (lease_expires_at - make_interval(secs => $2))), 0)::float8 as renewed_ago
 from sessions where session_id = $1
 
 -- name: renew_lease

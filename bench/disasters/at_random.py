@@ -5,7 +5,7 @@ import os
 import random
 import signal
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,13 +84,14 @@ class Blows:
         return self._deck.pop()
 
     async def _strike(self, blow: Blow) -> None:
-        if not self._load.live:
+        jobs = self._living_jobs()
+        if not self._load.live or (blow == "job" and not jobs):
             return
         self._say(f"    {blow}, with {len(self._load.live)} rooms recorded")
-        self.struck[blow] += blow != "job"  # which may find none to kill
+        self.struck[blow] += 1
         match blow:
             case "job":
-                await self._kill_a_job()
+                await self._kill_a_job(jobs)
             case "PostgreSQL":
                 await asyncio.to_thread(self._rig.postgres.kill)
                 await start_database(self._rig, self._random.uniform(0, 3))
@@ -101,16 +102,16 @@ class Blows:
             case _:
                 await self._strike_a_worker(blow)
 
-    async def _kill_a_job(self) -> None:
+    def _living_jobs(self) -> dict[str, int]:
+        """The process that writes each room's session; a successor that has not claimed it yet is let be."""
         jobs = {room: job_of(self._rig, room) for room in sorted(self._load.live)}
-        recorded = [room for room, pid in jobs.items() if Path(f"/proc/{pid}").exists()]
-        if not recorded:  # a successor that has not claimed the session yet is let be
-            return
-        room = self._random.choice(recorded)
+        return {room: pid for room, pid in jobs.items() if Path(f"/proc/{pid}").exists()}
+
+    async def _kill_a_job(self, jobs: Mapping[str, int]) -> None:
+        room = self._random.choice(list(jobs))
         async with self._load.staying([room]):
             killed_at = datetime.now(UTC)
             os.kill(jobs[room], signal.SIGKILL)
-            self.struck["job"] += 1
             await self._taken_over("job", [room], killed_at)
 
     async def _strike_a_worker(self, blow: Blow) -> None:

@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from db.viewer import Viewer
 from web.api import operations
-from web.api.overview import Overview, UnderWay, WorkerSeen, show
+from web.api.overview import Overview, UnderWay, Waiting, WorkerSeen, show
 from web.auth import OfPage, staff
 from web.pages import words
 from web.pages.rendering import page
@@ -99,7 +99,7 @@ def _session(session: UnderWay, at: datetime) -> dict[str, Any]:
         state, word = "unknown", "Told by a client only"
     return {
         "id": session.session_id,
-        "title": words.category({"counselor_category": session.counselor_category, "mode": session.mode}),
+        "title": words.category(session.model_dump()),
         "mode": session.mode,
         "room": session.room_name,
         "start": session.start_time,
@@ -132,14 +132,13 @@ def _worker(worker: WorkerSeen) -> dict[str, Any]:
         "state": state,
         "word": word,
         "told": worker,
-        "spool": _disk(worker, "spool"),
-        "audio": _disk(worker, "audio"),
+        "spool": _disk(worker.spool),
+        "audio": _disk(worker.audio),
     }
 
 
-def _disk(worker: WorkerSeen, name: str) -> str:
+def _disk(held: Waiting) -> str:
     """`2 files, 1.4 MB; 1 rejected`."""
-    held = getattr(worker, name)
     if not held.waiting.files and not held.rejected.files:
         return "empty"
     parts = [f"{held.waiting.files} files, {held.waiting.bytes / 1e6:.1f} MB"] if held.waiting.files else []
