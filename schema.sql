@@ -159,7 +159,10 @@ exception when program_limit_exceeded then
     return whose;
 end
 $$;
-create index if not exists sessions_by_words on sessions using gin (transcript_words(transcript, user_id));
+alter table sessions add column if not exists words tsvector
+    generated always as (transcript_words(transcript, user_id)) stored;
+create index if not exists sessions_of_words on sessions using gin (words);
+drop index if exists sessions_by_words;
 
 do $$
 begin
@@ -181,20 +184,59 @@ $$;
 -- These search and adopt as the owner, for the user of the transaction alone. PostgreSQL uses an index under a
 -- policy only for operators that cannot leak, and full-text search is none of them.
 create or replace function search_own_sessions(
-    words tsquery, of_mode text, of_status text, before_time timestamptz, before_id uuid, at_most integer
+    wanted tsquery, of_mode text, of_status text, before_time timestamptz, before_id uuid, at_most integer
 ) returns table (session_id uuid)
-language sql stable rows 21 security definer set search_path from current as $$
-    select s.session_id from sessions s
-    where transcript_words(s.transcript, s.user_id) @@ case current_setting('app.role', true)
-              when 'admin' then words
-              else words && quote_literal(current_setting('app.user_id', true))::tsquery end
-      and (current_setting('app.role', true) = 'admin'
-           or s.user_id = nullif(current_setting('app.user_id', true), '')::uuid)
+language plpgsql stable rows 21 security definer set search_path from current
+set plan_cache_mode = force_custom_plan set work_mem = '64MB' set jit = off as $$
+#variable_conflict use_column
+declare
+    staff constant boolean := coalesce(current_setting('app.role', true) = 'admin', false);
+    me constant uuid := nullif(current_setting('app.user_id', true), '')::uuid;
+    newest constant integer := 300;
+    there integer;
+begin
+    -- What is said often is found among the newest, one after the other, until the page is full ...
+    return query
+        select s.session_id from (
+            select s.session_id, s.start_time, s.words from sessions s
+            where (staff or s.user_id = me)
+              and (of_mode is null or s.mode = of_mode)
+              and (of_status is null or s.status = of_status)
+              and (before_time is null or (s.start_time, s.session_id) < (before_time, before_id))
+            order by s.start_time desc, s.session_id desc
+            limit newest
+        ) s
+        where s.words @@ wanted
+        order by s.start_time desc, s.session_id desc
+        limit at_most;
+    get diagnostics there = row_count;
+    if there >= at_most then
+        return;
+    end if;
+    select s.start_time, s.session_id into before_time, before_id from sessions s
+    where (staff or s.user_id = me)
       and (of_mode is null or s.mode = of_mode)
       and (of_status is null or s.status = of_status)
       and (before_time is null or (s.start_time, s.session_id) < (before_time, before_id))
     order by s.start_time desc, s.session_id desc
-    limit at_most
+    offset newest - 1 limit 1;
+    if not found then
+        return;
+    end if;
+    -- ... and what is said seldom, by the index of words alone: few enough to be put in order.
+    return query
+        with by_words as materialized (
+            select s.session_id, s.start_time, s.user_id, s.mode, s.status from sessions s
+            where s.words @@ case when staff then wanted else wanted && quote_literal(me)::tsquery end
+        )
+        select s.session_id from by_words s
+        where (staff or s.user_id = me)
+          and (of_mode is null or s.mode = of_mode)
+          and (of_status is null or s.status = of_status)
+          and (s.start_time, s.session_id) < (before_time, before_id)
+        order by s.start_time desc, s.session_id desc
+        limit at_most - there;
+end
 $$;
 create or replace function adopt_session(which uuid) returns void
 language sql volatile security definer set search_path from current as $$

@@ -191,9 +191,6 @@ where s.session_id = $1 and s.status = 'in_progress'
   and (s.lease_owner is null or s.lease_expires_at is null or s.lease_expires_at < now())
 returning true
 
--- name: load_session
-select * from sessions where session_id = $1
-
 -- name: load_stays
 select * from video_participants where session_id = $1 order by joined_at, participant_sid
 
@@ -245,7 +242,7 @@ order by s.start_time desc, s.session_id desc
 -- Words as people type them; one of five letters or more is also the beginning of longer ones (what begins with fewer
 -- is too much to look through). Null where there are none.
 select nullif(regexp_replace(websearch_to_tsquery('pg_catalog.simple', $1)::text,
-                             '(''(?:[^'']|''''){5,}'')', '\1:*', 'g'), '')
+                             '(?<![^ (!])(''(?:[^'']|''''){5,}'')', '\1:*', 'g'), '')
 
 -- name: matching_lines
 -- The first words in each of these sessions that the search is about: entries come in order, and no more than needed
@@ -262,7 +259,10 @@ cross join lateral (
 where s.session_id = any($2) and ($1::uuid is null or s.user_id = $1)
 
 -- name: one_session
-select * from sessions where session_id = $2 and ($1::uuid is null or user_id = $1)
+-- For recorders too, with no user. All but what only serves search and merging.
+select session_id, room_name, room_sid, user_id, counselor_category, mode, status, start_time, end_time,
+       duration_seconds, transcript, quality_metrics, gaps, coverage, end_reason, created_at, updated_at, lease_epoch
+from sessions where session_id = $2 and ($1::uuid is null or user_id = $1)
 
 -- name: freshness
 -- Changes whenever something on the list, or in one session ($2), does.

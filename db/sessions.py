@@ -100,7 +100,7 @@ async def load_record(pool: Pool, session_id: UUID) -> dict[str, Any] | None:
         pool.acquire() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
-        row = await connection.fetchrow(queries["load_session"], session_id)
+        row = await connection.fetchrow(queries["one_session"], None, session_id)
         if row is None:
             return None
         stays = await connection.fetch(queries["load_stays"], session_id)

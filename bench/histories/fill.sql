@@ -3,7 +3,7 @@ create unlogged table if not exists bench_sentences (id integer primary key, tex
 
 -- name: forget_words
 -- An index that is built at the end is built faster. `schema.sql` does.
-drop index if exists sessions_by_words
+drop index if exists sessions_of_words
 
 -- name: add_sessions
 -- Sessions $1 to $2 with $4 sentences each, within the last three years, of the user $3 or, where that is null, of

@@ -1,20 +1,20 @@
 """A transcript as a conversation, with what is missing in its place."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from agent.session.transcript import voice_of
 from web.pages.words import REASONS, clock, duration
-from web.record import Record
+from web.record import Record, Row
 
 SHORT = 1.0  # seconds; a microphone's first moments are listed, but do not interrupt the reading
 
 
-def passages(record: Record, colours: Mapping[str, int]) -> list[dict[str, Any]]:
-    """Utterances and gaps in order of time; `first`: somebody else spoke before."""
+def passages(record: Record, colours: Mapping[str, int], missed: Sequence[Row]) -> list[Row]:
+    """Utterances and `gaps` in order of time; `first`: somebody else spoke before."""
     said = [_utterance(record, entry, colours) for entry in record.row["transcript"]]
-    missing = [gap for gap in gaps(record) if gap["hides_words"] and gap["seconds"] >= SHORT]
+    missing = [gap for gap in missed if gap["hides_words"] and gap["seconds"] >= SHORT]
     ordered = sorted([*said, *missing], key=lambda p: (p["begin"], p["kind"]))
     before = None
     for passage in ordered:

@@ -22,6 +22,7 @@ def view(record: Record, now: datetime) -> dict[str, Any]:
     scale = Scale(record.start, max(row["end_time"] or now, record.start))
     colours = _colours(record)
     told = record.conversation()
+    missed = gaps(record)
     return {
         "id": row["session_id"],
         "mode": row["mode"],
@@ -34,10 +35,10 @@ def view(record: Record, now: datetime) -> dict[str, Any]:
         "ending": words.ENDINGS.get(row["end_reason"] or "", ""),
         "quality": words.quality(row["quality_metrics"]),
         "coverage": _coverage(row),
-        "people": [_person(record, scale, told, identity, n) for identity, n in colours.items()],
-        "passages": passages(record, colours),
-        "gaps": gaps(record),
-        "gap_bars": _gap_bars(record, scale),
+        "people": [_person(record, scale, told, missed, who, n) for who, n in colours.items()],
+        "passages": passages(record, colours, missed),
+        "gaps": missed,
+        "gap_bars": _gap_bars(missed, scale),
         "ticks": [(x, words.clock(seconds)) for x, seconds in scale.ticks()],
         "charts": charts(scale, record.readings),
         "colours": colours,
@@ -58,11 +59,13 @@ def _identity(stay: Row) -> str:
     return str(stay["identity"] or stay["user_id"] or stay["participant_id"])
 
 
-def _person(record: Record, scale: Scale, told: dict[str, Any], identity: str, colour: int) -> dict[str, Any]:
+def _person(
+    record: Record, scale: Scale, told: dict[str, Any], missed: Sequence[Row], identity: str, colour: int
+) -> dict[str, Any]:
     stays = [stay for stay in record.stays if _identity(stay) == identity]
     said = [e for e in record.row["transcript"] if voice_of(e) == identity]
     there = [_stay_bar(scale, stay) for stay in stays]
-    missing = _missing(record, scale)
+    missing = _missing(missed, scale)
     name = next((stay["name"] for stay in stays if stay["name"]), None)
     figures = record.row["quality_metrics"].get("participants", {}).get(identity, {})
     ledger = record.row["coverage"].get("participants", {}).get(identity, {})
@@ -106,10 +109,10 @@ def _speaking(scale: Scale, said: Sequence[Entry]) -> list[Bar]:
     return [scale.bar(begin, datetime.fromisoformat(end)) for begin, end in spans]
 
 
-def _missing(record: Record, scale: Scale) -> list[tuple[str | None, Bar]]:
+def _missing(missed: Sequence[Row], scale: Scale) -> list[tuple[str | None, Bar]]:
     return [
         (gap["identity"], scale.bar(gap["at"], gap["until"], f"{gap['duration']} missing: {gap['reason']}"))
-        for gap in gaps(record)
+        for gap in missed
         if gap["hides_words"]
     ]
 
@@ -118,11 +121,11 @@ def _touches(bar: Bar, others: Sequence[Bar]) -> bool:
     return any(bar.x < other.x + other.width and other.x < bar.x + bar.width for other in others)
 
 
-def _gap_bars(record: Record, scale: Scale) -> list[Bar]:
+def _gap_bars(missed: Sequence[Row], scale: Scale) -> list[Bar]:
     """Where nothing was measured, for the charts."""
     return [
         scale.bar(gap["at"], gap["until"], gap["reason"])
-        for gap in gaps(record)
+        for gap in missed
         if gap["what"] in ("quality", "everything")
     ]
 

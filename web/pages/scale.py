@@ -1,8 +1,9 @@
 """Time on paper: a session's length is `WIDTH` units wide, in lanes and charts alike."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 from agent.session.dips import begin_of, loss_of
@@ -34,8 +35,9 @@ class Scale:
 
     def at(self, moment: datetime) -> float:
         """Units from the left, within the paper."""
-        share = (moment - self.start).total_seconds() / self.seconds
-        return round(min(max(share, 0.0), 1.0) * WIDTH, 2)
+        if not self.start < moment < self.end:
+            return 0.0 if moment <= self.start else WIDTH
+        return round((moment - self.start) / (self.end - self.start) * WIDTH, 2)
 
     def bar(self, begin: datetime, end: datetime, label: str = "") -> Bar:
         x = self.at(begin)
@@ -74,50 +76,66 @@ class Chart:
     lines: list[Line]
 
 
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A reading's interval: its ends on paper, and whether it follows close on the one before it."""
+
+    left: float
+    right: float
+    joined: bool
+    reading: Mapping[str, Any]
+
+
+_Tracks = dict[tuple[str, str], list[_Step]]
+_Figure = Callable[[Mapping[str, Any]], float | None]
+
+
 def charts(scale: Scale, readings: Sequence[Mapping[str, Any]]) -> list[Chart]:
     """Bitrate, pictures a second and loss, of what the recorder received."""
-    own = [r for r in readings if r["leg"] == "sfu_to_recorder"]
-    seen = [r for r in own if r["source"] == "camera"]
-    wanted: list[tuple[str, str, str, list[Mapping[str, Any]], float]] = [
-        ("Bitrate", "kbit/s", "bitrate_kbps", seen or own, 100.0),
-        ("Pictures", "a second", "fps", seen, 15.0),
-        ("Packets lost", "%", "loss", [{**r, "loss": loss_of(r)} for r in own], 5.0),
-    ]
-    made = (_chart(scale, *what) for what in wanted)
+    tracks = _tracks(scale, readings)
+    seen = {who: steps for who, steps in tracks.items() if who[1] == "camera"}
+    made = (
+        _chart("Bitrate", "kbit/s", seen or tracks, itemgetter("bitrate_kbps"), 100.0),
+        _chart("Pictures", "a second", seen, itemgetter("fps"), 15.0),
+        _chart("Packets lost", "%", tracks, loss_of, 5.0),
+    )
     return [chart for chart in made if chart.lines]
 
 
-def _chart(
-    scale: Scale, title: str, unit: str, figure: str, readings: Iterable[Mapping[str, Any]], floor: float
-) -> Chart:
-    tracks: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for reading in readings:
-        if reading[figure] is not None:
-            tracks.setdefault((reading["identity"], reading["source"]), []).append(reading)
-    most = max((r[figure] for track in tracks.values() for r in track), default=0.0)
-    top = _round_up(max(most, floor))
+def _tracks(scale: Scale, readings: Iterable[Mapping[str, Any]]) -> _Tracks:
+    """The readings of each person's microphone, camera and screen."""
+    tracks: _Tracks = {}
+    until: dict[tuple[str, str], datetime] = {}
+    for reading in sorted(readings, key=itemgetter("read_at")):
+        if reading["leg"] != "sfu_to_recorder":
+            continue
+        who, begin, end = (reading["identity"], reading["source"]), begin_of(reading), reading["read_at"]
+        joined = who in until and begin - until[who] <= _BREAK
+        tracks.setdefault(who, []).append(_Step(scale.at(begin), scale.at(end), joined, reading))
+        until[who] = end
+    return tracks
+
+
+def _chart(title: str, unit: str, tracks: _Tracks, figure: _Figure, floor: float) -> Chart:
+    drawn = {who: [(step, figure(step.reading)) for step in steps] for who, steps in sorted(tracks.items())}
+    known = {who: [value for _, value in steps if value is not None] for who, steps in drawn.items()}
+    top = _round_up(max([floor, *(value for values in known.values() for value in values)]))
     lines = [
-        Line(
-            identity,
-            source,
-            _steps(scale, track, figure, top),
-            min(r[figure] for r in track),
-            max(r[figure] for r in track),
-        )
-        for (identity, source), track in sorted(tracks.items())
+        Line(*who, _path(steps, top), min(known[who]), max(known[who]))
+        for who, steps in drawn.items()
+        if known[who]
     ]
     return Chart(title, unit, top, lines)
 
 
-def _steps(scale: Scale, track: Iterable[Mapping[str, Any]], figure: str, top: float) -> str:
+def _path(steps: Iterable[tuple[_Step, float | None]], top: float) -> str:
     """A reading is level over its interval; where there is none, the line breaks."""
-    path, until = [], None
-    for reading in sorted(track, key=lambda r: r["read_at"]):
-        begin, y = begin_of(reading), round(HEIGHT * (1 - reading[figure] / top), 2)
-        joined = until is not None and begin - until <= _BREAK
-        path.append(f"V{y:g}" if joined else f"M{scale.at(begin):g} {y:g}")
-        path.append(f"H{scale.at(reading['read_at']):g}")
-        until = reading["read_at"]
+    path, broken = [], True
+    for step, value in steps:
+        if value is not None:
+            begin = f"M{step.left} " if broken or not step.joined else "V"
+            path.append(f"{begin}{round(HEIGHT * (1 - value / top), 2)}H{step.right}")
+        broken = value is None
     return "".join(path)
 
 
