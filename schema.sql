@@ -247,8 +247,9 @@ revoke execute on function search_own_sessions, adopt_session from public;
 
 do $$
 declare
-    mine constant text := $p$(current_setting('app.role', true) = 'admin'
-        or user_id = nullif(current_setting('app.user_id', true), '')::uuid)$p$;
+    -- In subqueries: asked once a statement, not once a row.
+    mine constant text := $p$((select current_setting('app.role', true)) = 'admin'
+        or user_id = (select nullif(current_setting('app.user_id', true), '')::uuid))$p$;
     of_mine text;
     name text;
 begin
@@ -267,7 +268,7 @@ begin
         execute format('alter table %I enable row level security', name);
         execute format('drop policy if exists for_staff on %I', name);
         execute format('create policy for_staff on %I to coaching_web using ('
-                       'current_setting(''app.role'', true) = ''admin'')', name);
+                       '(select current_setting(''app.role'', true)) = ''admin'')', name);
     end loop;
     execute format('grant usage on schema %I to coaching_web', current_schema());
     grant select on sessions, video_participants, quality_readings, session_events, workers, recorder_starts

@@ -71,7 +71,7 @@ def _letters(search: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One session with its stays; readings where asked for; while it goes on, the events of its journal."""
+    """One session with its stays; the recorder's readings, where asked for; while it goes on, its journal."""
 
     row: Row
     participants: list[Row]
@@ -86,7 +86,7 @@ async def one(pool: Pool, viewer: Viewer, session_id: UUID, *, readings: bool = 
         if row is None:
             return None
         stays = await connection.fetch(queries["load_stays"], session_id)
-        measured = await connection.fetch(queries["load_readings"], session_id) if readings else []
+        measured = await connection.fetch(queries["measured"], session_id) if readings else []
         goes_on = row["status"] == "in_progress"
         events = await connection.fetch(queries["load_events"], session_id) if goes_on else []
     return Seen(

@@ -264,6 +264,12 @@ select session_id, room_name, room_sid, user_id, counselor_category, mode, statu
        duration_seconds, transcript, quality_metrics, gaps, coverage, end_reason, created_at, updated_at, lease_epoch
 from sessions where session_id = $2 and ($1::uuid is null or user_id = $1)
 
+-- name: measured
+-- What the recorder itself measured of each track.
+select read_at, seconds, identity, track_sid, source, leg, bitrate_kbps, fps, packets_lost, packets_lost_upstream,
+       packets_received, mos, freeze_seconds
+from quality_readings where session_id = $1 and leg = 'sfu_to_recorder' order by read_at, identity, track_sid
+
 -- name: freshness
 -- Changes whenever something on the list, or in one session ($2), does.
 select count(*) || '-' || coalesce(max(updated_at)::text, '') || '-' || coalesce((
