@@ -5,6 +5,7 @@ the other. The recorder keeps the time that its session began with, and says so;
 follows.
 """
 
+import threading
 import time as system
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -19,8 +20,11 @@ STEP_SECONDS = 0.1  # what changes at once by more is a step
 SLEW = 0.0005  # by what share kernels speed a clock up or slow it down, at most
 
 
-class SteadyClock:
-    """Seconds since 1970, by a clock that goes on evenly, set by one that somebody may set."""
+class SteadyClock(threading.local):
+    """Seconds since 1970, by a clock that goes on evenly, set by one that somebody may set.
+
+    Each thread has its own, as each session has its own time where rooms share a process.
+    """
 
     def __init__(self, wall: Callable[[], float], even: Callable[[], float]) -> None:
         self._wall = wall

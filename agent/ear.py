@@ -13,9 +13,8 @@ from agent.session.events import milliseconds
 from agent.speaking import Speaking
 from agent.utterances import RATE, WINDOW, Cutter, Samples, StreamClock, Utterance
 
-FRAME_MS = (
-    160  # five windows of the voice activity model; Python is woken so much less often than every 10 ms
-)
+# Three windows of the voice activity model; Python is woken so much less often than every 10 ms.
+FRAME_MS = 96
 
 
 class Ear:

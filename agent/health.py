@@ -7,6 +7,7 @@ from aiohttp import web
 from livekit.agents import AgentServer
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from agent.capacity import Capacity
 from agent.duty import Duty
 from agent.metrics import Metrics
 from agent.settings import Settings
@@ -24,6 +25,7 @@ class Health:
     duty: Duty
     pool: Pool
     metrics: Metrics
+    capacity: Capacity
 
     @property
     def routes(self) -> list[web.RouteDef]:
@@ -51,13 +53,14 @@ class Health:
             "livekit": self._registered,
             "draining": self.duty.draining,
             "rooms": len(self.server.active_jobs),
+            "max_rooms": self.capacity.rooms,
         }
         return web.json_response(found, status=503 if reasons else 200)
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         metrics = self.metrics
         metrics.rooms.set(len(self.server.active_jobs))
-        metrics.rooms_limit.set(self.settings.max_rooms)
+        metrics.rooms_limit.set(self.capacity.rooms)
         metrics.draining.set(self.duty.draining)
         metrics.registered.set(self._registered)
         await asyncio.to_thread(metrics.look_at_disk, self.settings.recorder_spool_dir)

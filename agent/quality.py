@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from math import ceil
 
 import structlog
 from livekit import rtc
@@ -22,8 +23,8 @@ from agent.watched import Watched
 
 log = structlog.stdlib.get_logger()
 
-SAMPLE_SECONDS = 2.0  # of each interval for which `sampled` video is subscribed
-SAMPLE_AFTER = 0.4  # of the interval: a camera starts with less than it sends later
+BEGINNING_SECONDS = 90.0  # for which `sampled` video is subscribed all the time: short sessions are exact
+SAMPLE_SECONDS = 3.0  # of each interval from then on
 SOURCES = {
     rtc.TrackSource.SOURCE_CAMERA: "camera",
     rtc.TrackSource.SOURCE_MICROPHONE: "microphone",
@@ -39,7 +40,8 @@ class Quality:
         self._room = room
         self._recorder = recorder
         self._interval = settings.recorder_stats_interval
-        self._video = settings.recorder_video
+        short = self._interval <= 2 * SAMPLE_SECONDS
+        self._video = "always" if short and settings.recorder_video == "sampled" else settings.recorder_video
         self._watched: dict[str, Watched] = {}  # by track_sid
         self._sampled: set[str] = set()  # track_sids
         self._reading = Tasks()
@@ -106,17 +108,18 @@ class Quality:
         clock = asyncio.get_running_loop().time
         earlier = await watched.first_counters()
         due = clock() + self._interval
+        steady = await watched.steady_counters()
         while not watched.gone:
             changed = await watched.due_or_changed(due)
             watched.changed.clear()
             later = await watched.counters()
             if earlier and later:
                 later = watched.without_farewell(later, earlier)
-            if earlier and later and (interval := between(earlier, later)):
+            if earlier and later and (interval := between(earlier, later, steady=steady)):
                 last = watched.gone or watched.publication.muted
                 self._record(watched, interval, watched.losses.take(later, last=last), later)
                 later = later.after(earlier)
-            earlier = None if watched.publication.muted else later or earlier
+            earlier, steady = None if watched.publication.muted else later or earlier, None
             due = (clock() if changed else due) + self._interval
 
     def _record(
@@ -149,15 +152,19 @@ class Quality:
         )
 
     async def _sample(self, publication: rtc.RemoteTrackPublication, who: rtc.RemoteParticipant) -> None:
-        """Subscribe to a camera for a moment of each interval; `_read` takes the reading as it ends."""
-        await asyncio.sleep(SAMPLE_AFTER * self._interval)
+        """Subscribe to a camera for its beginning, and then for a moment of each interval.
+
+        `_read` takes the reading as each of them ends.
+        """
+        seconds = ceil(BEGINNING_SECONDS / self._interval) * self._interval + SAMPLE_SECONDS
         while self._room.isconnected() and publication.sid in who.track_publications:
-            publication.set_subscribed(not publication.muted)
-            await asyncio.sleep(SAMPLE_SECONDS)
+            publication.set_subscribed(not publication.muted or seconds > SAMPLE_SECONDS)
+            await asyncio.sleep(seconds)
             if watched := self._watched.get(publication.sid):
                 watched.sampled = True
                 watched.end()
             publication.set_subscribed(False)
+            seconds = SAMPLE_SECONDS
             await asyncio.sleep(self._interval - SAMPLE_SECONDS)
 
 

@@ -22,6 +22,7 @@ from livekit.agents import AgentServer
 from livekit.protocol.models import Room
 
 from agent.abandoned import complete_abandoned
+from agent.capacity import Capacity
 from agent.duty import Duty
 from agent.livekit_rooms import Occupancy, admission, coaching_rooms, livekit_api, who_is_in
 from agent.metrics import Metrics
@@ -63,6 +64,7 @@ class Reconciler:
         accepted: dict[str, float],
         duty: Duty,
         metrics: Metrics,
+        capacity: Capacity,
     ) -> None:
         self._server = server
         self._pool = pool
@@ -72,6 +74,7 @@ class Reconciler:
         self._duty = duty
         self._told: set[str] = set()  # those of them that other workers know of
         self._metrics = metrics
+        self._capacity = capacity
         self._now = asyncio.Event()
         self._trouble: str | None = None
         self._reconciled: float | None = None
@@ -157,7 +160,9 @@ class Reconciler:
         for room in given_up(lacking, started):
             log.error("room_without_recorder", room=room.room_name, room_sid=room.room_sid, attempts=ATTEMPTS)
             self._metrics.rooms_given_up.inc()
-        for room in lacking[: self._capacity()]:
+        for room in lacking:
+            if not self._takes_another():
+                break
             await self._record(room, next(r for r in rooms if r.sid == room.room_sid), held)
         for session in abandoned((room.sid for room in rooms), held.values(), after=2 * FRESH):
             if await complete_abandoned(self._pool, session.session_id):
@@ -213,5 +218,6 @@ class Reconciler:
             del self._begun[room_sid]
         return set(self._begun)
 
-    def _capacity(self) -> int:
-        return max(self._settings.max_rooms - len(self._server.active_jobs), 0)
+    def _takes_another(self) -> bool:
+        rooms = len(self._server.active_jobs) + len(self._launches)
+        return self._capacity.takes(rooms, others_ready=self._duty.others_ready)

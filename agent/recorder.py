@@ -34,7 +34,8 @@ from db.pool import Connection, Pool, is_transient
 
 log = structlog.stdlib.get_logger()
 
-FLUSH_SECONDS = 0.4  # events are gathered for so long before they are journaled
+FLUSH_SECONDS = 0.05  # events are gathered for so long before they are journaled
+LOOK_SECONDS = 0.4  # between looks at what waits while it cannot be
 SLOW_SECONDS = 0.2  # a write that takes longer may hang: what waits for it goes to the disk
 AWAY_SECONDS = 1.0  # between attempts while the database is away
 REJECTED_SECONDS = 30.0  # between attempts when it refuses what we write: only somebody's repair can help
@@ -167,7 +168,7 @@ class Recorder:
                     try:
                         await self._write()
                     except LeaseLost:
-                        await asyncio.sleep(FLUSH_SECONDS)
+                        await asyncio.sleep(LOOK_SECONDS)
                     except Exception:  # `save` tells, and tries again
                         return
 
@@ -203,8 +204,8 @@ class Recorder:
 
     async def _pause(self, seconds: float) -> None:
         """Until the next attempt; while the database is away, what comes is brought to the disk."""
-        for _ in range(round(seconds / FLUSH_SECONDS)):
-            await asyncio.sleep(FLUSH_SECONDS)
+        for _ in range(round(seconds / LOOK_SECONDS)):
+            await asyncio.sleep(LOOK_SECONDS)
             if self._away:
                 await self._secure()
 

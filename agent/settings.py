@@ -1,6 +1,5 @@
 """Every setting, once. `--help` and the README's table are made from these descriptions."""
 
-import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -37,14 +36,25 @@ class Settings(BaseSettings):
     recorder_language: str = Field("", description="ISO 639-1 language of the speech; empty = detect")
     recorder_stats_interval: float = Field(10.0, ge=1, le=60, description="Seconds between quality readings")
     recorder_video: Literal["always", "sampled", "never"] = Field(
-        "always",
-        description="How cameras are subscribed for their readings: always (exact), "
-        "sampled (2 s of each interval, cheaper), never (no figures for video)",
+        "sampled",
+        description="How cameras are subscribed for their readings: sampled (for 90 s, then 3 s of each "
+        "interval), always (exact, with each freeze; decoding it costs ten times as much), never (no "
+        "figures for video)",
     )
     recorder_max_rooms: int = Field(
-        0, ge=0, description="Rooms this worker takes before it says it is full; 0 = 8 per core"
+        0,
+        ge=0,
+        description="Rooms this worker takes before it says it is full; 0 = as many as it finds that "
+        "the machine bears, and more when no other worker takes them",
     )
-    recorder_idle_processes: int = Field(2, ge=0, description="Job processes kept warm for the next rooms")
+    recorder_jobs: Literal["process", "thread"] = Field(
+        "process",
+        description="What runs a room's recorder: a process of its own (one that crashes touches no "
+        "other room), or a thread of the worker (a fraction of the memory)",
+    )
+    recorder_idle_processes: int = Field(
+        2, ge=0, description="Processes, or threads, kept warm for the next rooms"
+    )
     recorder_transcription_concurrency: int = Field(
         2, ge=1, description="Transcription requests under way at once, per room"
     )
@@ -89,10 +99,6 @@ class Settings(BaseSettings):
         "base",
         description="Model of the local Whisper server: base, tiny.en, a folder, or a faster-whisper name",
     )
-
-    @property
-    def max_rooms(self) -> int:
-        return self.recorder_max_rooms or 8 * (os.cpu_count() or 1)
 
     def require_complete(self) -> None:
         """Raise `SettingsIncomplete` naming every setting that production needs and lacks."""

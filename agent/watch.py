@@ -1,4 +1,4 @@
-"""A worker's signs of life, and its watch over its jobs: one that died leaves its session to another."""
+"""A worker's signs of life, and its watch over the machine and its jobs: one that died leaves its session."""
 
 import asyncio
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ import structlog
 from livekit.agents import AgentServer
 from livekit.protocol.models import Room
 
+from agent.capacity import Capacity, Meter
 from agent.duty import Duty
 from agent.metrics import on_disk
 from agent.reconciler import Reconciler
@@ -20,24 +21,42 @@ from db.pool import Pool
 
 log = structlog.stdlib.get_logger()
 
-MEASURE_SECONDS = 5.0  # between looks at what waits on disk
+MEASURE_SECONDS = 5.0  # between looks at what waits on disk, and at how busy the machine is
 
 
 async def keep_watch(
-    server: AgentServer, pool: Pool, worker: str, reconciler: Reconciler, duty: Duty, settings: Settings
+    server: AgentServer,
+    pool: Pool,
+    worker: str,
+    reconciler: Reconciler,
+    duty: Duty,
+    capacity: Capacity,
+    settings: Settings,
 ) -> None:
     """Say every second that we live, and look for jobs that went without letting go; until cancelled."""
     disk: dict[str, Any] = {}
     async with asyncio.TaskGroup() as group:
-        group.create_task(_keep_measuring(settings.recorder_spool_dir, disk))
-        await _keep_beating(server, pool, worker, reconciler, duty, settings, disk)
+        group.create_task(_keep_measuring_disk(settings.recorder_spool_dir, disk))
+        group.create_task(_keep_measuring_machine(server, capacity))
+        await _keep_beating(server, pool, worker, reconciler, duty, capacity, disk)
 
 
-async def _keep_measuring(spool_dir: Path, disk: dict[str, Any]) -> None:
+async def _keep_measuring_disk(spool_dir: Path, disk: dict[str, Any]) -> None:
     """In its own time: a disk that hangs or refuses must not keep us from saying that we live."""
     while True:
         with suppress(Exception):
             disk.update(await asyncio.to_thread(on_disk, spool_dir))
+        await asyncio.sleep(MEASURE_SECONDS)
+
+
+async def _keep_measuring_machine(server: AgentServer, capacity: Capacity) -> None:
+    meter = Meter()
+    while True:
+        rooms = len(server.active_jobs)
+        with suppress(Exception):  # what cannot be measured stays as it was expected
+            used = await asyncio.to_thread(meter.cores_used)
+            if used and rooms == len(server.active_jobs):
+                capacity.measured(rooms, *used)
         await asyncio.sleep(MEASURE_SECONDS)
 
 
@@ -47,7 +66,7 @@ async def _keep_beating(
     worker: str,
     reconciler: Reconciler,
     duty: Duty,
-    settings: Settings,
+    capacity: Capacity,
     disk: Mapping[str, Any],
 ) -> None:
     before: dict[str, Room] = {}  # of each job
@@ -57,8 +76,8 @@ async def _keep_beating(
         names = {room.name for room in now.values()}
         gone = [room for job_id, room in before.items() if job_id not in now and room.name not in names]
         try:
-            ready = not duty.draining and len(now) < settings.max_rooms
-            about = {"max_rooms": settings.max_rooms, "draining": duty.draining, "disk": disk}
+            ready = not duty.draining and len(now) < capacity.rooms
+            about = {"max_rooms": capacity.rooms, "draining": duty.draining, "disk": disk}
             told = {**about, **reconciler.report()}
             others = await fleet.beat(pool, worker, len(now), ready=ready, report=told)
             duty.note_others(ready=others)

@@ -13,6 +13,7 @@ from agent.track_stats import SenderReports, counters_of
 
 FIRST_LOOKS = 0.06  # s between looks for what comes first: libwebrtc answers from a cache for 50 ms
 LATER_LOOKS = 0.5  # the same, when nothing came within
+STEADY_AFTER = 0.5  # s after the first picture
 FRAMELESS = 2.0  # s; from then on what comes is read even if no frame is whole
 
 
@@ -67,6 +68,14 @@ class Watched:
             before, looked_at = counters, clock()
             await asyncio.sleep(FIRST_LOOKS if clock() - began < FRAMELESS else LATER_LOOKS)
         return None
+
+    async def steady_counters(self) -> InboundCounters | None:
+        """As they are when the first picture, and what was held up behind it, is there; None of sound."""
+        if self._latest is None or self._latest.video is None:
+            return None
+        if await self._changes_before(asyncio.get_running_loop().time() + STEADY_AFTER):
+            return None
+        return await self.counters()
 
     def without_farewell(self, later: InboundCounters, earlier: InboundCounters) -> InboundCounters:
         """The last counters of a track without what LiveKit's server added itself."""

@@ -11,12 +11,21 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
+from importlib import import_module
 from time import monotonic
 
 import structlog
-from livekit.agents import AgentServer, JobContext, JobProcess, JobRequest, WorkerPermissions
+from livekit.agents import (
+    AgentServer,
+    JobContext,
+    JobExecutorType,
+    JobProcess,
+    JobRequest,
+    WorkerPermissions,
+)
 
 from agent.allowance import Allowance
+from agent.capacity import Capacity, Meter
 from agent.clock import clock
 from agent.duty import Duty
 from agent.health import Health
@@ -48,6 +57,7 @@ FRAMEWORK_DEFAULTS = {
     # A watchdog of the event loop wakes each process 100 times a second: 2 % of a core, idle ones included.
     "LIVEKIT_AGENTS_LOOP_BLOCK_WARN_MS": "0",
 }
+PRELOAD = "agent.preload"
 PURGE_SECONDS = 3600.0
 START_SECONDS = 120.0  # for LiveKit to be there; one that goes away later is awaited for ever
 
@@ -55,7 +65,13 @@ _recordings: dict[str, AsyncExitStack] = {}  # by job id: what ends a job's reco
 
 
 def build_server(
-    settings: Settings, accepted: dict[str, float], duty: Duty, metrics: Metrics, *, health_host: str = ""
+    settings: Settings,
+    accepted: dict[str, float],
+    duty: Duty,
+    metrics: Metrics,
+    capacity: Capacity,
+    *,
+    health_host: str = "",
 ) -> AgentServer:
     """The worker: hidden, data only, dispatched automatically, warm for the next room.
 
@@ -74,12 +90,13 @@ def build_server(
             can_publish_data=True,
             can_update_metadata=False,
         ),
-        load_fnc=partial(_load, settings.max_rooms, duty),
+        load_fnc=partial(_load, capacity, duty),
         max_retry=sys.maxsize,  # after its 16 attempts, two minutes, the framework would never register again
         load_threshold=math.inf,  # ours to say no would lose the room; `_load` tells LiveKit to ask another
+        job_executor_type=JobExecutorType(settings.recorder_jobs),
         num_idle_processes=settings.recorder_idle_processes,
         setup_fnc=_set_up_process,
-        preload_modules=["agent.preload"],
+        preload_modules=[PRELOAD],
         host=health_host,
         port=settings.recorder_health_port,
         log_level=settings.recorder_log_level.replace("WARNING", "WARN"),
@@ -103,17 +120,19 @@ async def running(
     os.environ.update(settings.as_environment())  # job processes read their settings from there
     os.environ.pop(WORKER, None)
     worker = worker_name()  # and whose they are
+    if settings.recorder_jobs == "thread":
+        import_module(PRELOAD)
     accepted: dict[str, float] = {}
-    duty, metrics = Duty(), Metrics()
-    server = build_server(settings, accepted, duty, metrics, health_host=health_host)
+    duty, metrics, capacity = Duty(), Metrics(), Capacity(settings.recorder_max_rooms, Meter().cores)
+    server = build_server(settings, accepted, duty, metrics, capacity, health_host=health_host)
     registered = asyncio.Event()
     server.on("worker_registered", lambda *_: registered.set())
     async with AsyncExitStack() as stack:
         pool = await open_pool(settings.database_url.get_secret_value(), max_size=4, name=worker)
         stack.push_async_callback(pool.close)
-        reconciler = Reconciler(server, pool, settings, worker, accepted, duty, metrics)
+        reconciler = Reconciler(server, pool, settings, worker, accepted, duty, metrics, capacity)
         webhook = Webhook(settings, reconciler.look_now, metrics)
-        health = Health(settings, server, duty, pool, metrics)
+        health = Health(settings, server, duty, pool, metrics, capacity)
         await stack.enter_async_context(served(settings, [webhook.route, *health.routes]))
         running_server = asyncio.create_task(server.run(devmode=False))
         housekeeping = [
@@ -130,10 +149,10 @@ async def running(
             if not registered.is_set():
                 raise _why_it_did_not_start(running_server, settings)
             housekeeping += [
-                asyncio.create_task(keep_watch(server, pool, worker, reconciler, duty, settings)),
+                asyncio.create_task(keep_watch(server, pool, worker, reconciler, duty, capacity, settings)),
                 asyncio.create_task(reconciler.keep_reconciling()),
             ]
-            log.info("worker_ready", max_rooms=settings.max_rooms, room_prefix=settings.recorder_room_prefix)
+            log.info("worker_ready", max_rooms=capacity.rooms, room_prefix=settings.recorder_room_prefix)
             yield partial(duty.drain, server, reconciler.starting)
         finally:
             await server.aclose()
@@ -199,16 +218,19 @@ async def _accept_coaching_rooms(
         await request.reject(terminate=False)
 
 
-def _load(most: int, duty: Duty, server: AgentServer) -> float:
+def _load(capacity: Capacity, duty: Duty, server: AgentServer) -> float:
     """Share of the rooms that we take; above LiveKit's target only when no more are to come."""
     rooms = len(server.active_jobs)
-    return 1.0 if rooms >= most or not duty.takes_rooms else TARGET_LOAD * rooms / most
+    if not (duty.takes_rooms and capacity.takes(rooms, others_ready=duty.others_ready)):
+        return 1.0
+    return TARGET_LOAD * rooms / max(capacity.rooms, rooms + 1)
 
 
 def _set_up_process(process: JobProcess) -> None:
     """What would hold up a job's event loop (certificates take 0.1 s to load) is done while none waits."""
     settings = settings_from_environment()
-    configure_process(settings.recorder_log_level)
+    if process.executor_type is JobExecutorType.PROCESS:
+        configure_process(settings.recorder_log_level)
     process.userdata["recogniser"] = Recogniser(settings)
 
 

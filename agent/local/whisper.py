@@ -31,6 +31,12 @@ class WhisperServer:
     def base_url(self) -> str:
         return f"http://{LOOPBACK}:{self.port}/v1"
 
+    @property
+    def pid(self) -> int:
+        """Of the server's process; while it runs."""
+        assert self._child is not None
+        return self._child.pid
+
     def start(self) -> str:
         self.spawn()
         return self.wait_until_ready()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from agent.session.counters import InboundCounters, VideoCounters
+from agent.session.counters import InboundCounters
 from agent.session.perceived import freezes_between, hearing_between
 
 
@@ -22,9 +22,13 @@ class Interval:
     freeze_seconds: float | None = None
 
 
-def between(earlier: InboundCounters, later: InboundCounters) -> Interval | None:
+def between(
+    earlier: InboundCounters, later: InboundCounters, *, steady: InboundCounters | None = None
+) -> Interval | None:
     """The interval between two readings; None when the counters restarted or no time passed.
 
+    `steady`: counters from which on pictures came at their usual pace, where `earlier` is before the first:
+    that one is large and takes its time, and those behind it come the faster.
     `packets_lost` falls when a late packet arrives after all (RFC 3550 A.3), so an interval's loss is never
     below zero.
     """
@@ -38,7 +42,7 @@ def between(earlier: InboundCounters, later: InboundCounters) -> Interval | None
     return Interval(
         seconds=seconds,
         bitrate_kbps=bits / seconds / 1000,
-        fps=_fps(earlier.video, later.video, seconds),
+        fps=_fps(steady or earlier, later),
         packets_lost=max(later.packets_lost - earlier.packets_lost, 0),
         packets_received=received,
         packets_repaired=max(later.packets_repaired - earlier.packets_repaired, 0),
@@ -49,14 +53,15 @@ def between(earlier: InboundCounters, later: InboundCounters) -> Interval | None
     )
 
 
-def _fps(earlier: VideoCounters | None, later: VideoCounters | None, seconds: float) -> float | None:
+def _fps(earlier: InboundCounters, later: InboundCounters) -> float | None:
     """Of frames received or decoded, whichever are more.
 
     libwebrtc counts as received one frame where a retransmission completes several, and a busy machine
     decodes fewer than came.
     """
-    if earlier is None or later is None:
+    seconds = later.timestamp - earlier.timestamp
+    if earlier.video is None or later.video is None or seconds <= 0:
         return None
-    received = later.frames_received - earlier.frames_received
-    decoded = later.frames_decoded - earlier.frames_decoded
+    received = later.video.frames_received - earlier.video.frames_received
+    decoded = later.video.frames_decoded - earlier.video.frames_decoded
     return max(received, decoded, 0) / seconds

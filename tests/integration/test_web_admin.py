@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 from livekit.agents import AgentServer
 
+from agent.capacity import Capacity
 from agent.duty import Duty
 from agent.local.sfu import Sfu
 from agent.metrics import Metrics
@@ -117,9 +118,9 @@ async def test_a_worker_whose_disk_cannot_be_measured_says_that_it_lives(
     released = threading.Event()
     monkeypatch.setattr("agent.watch.on_disk", lambda _folder: released.wait())  # it hangs
     monkeypatch.setattr(AgentServer, "active_jobs", [])  # it need not run
-    settings, server, duty = Settings(_env_file=None), AgentServer(), Duty()
-    reconciler = Reconciler(server, pool, settings, "worker-a", {}, duty, Metrics())
-    watching = asyncio.create_task(keep_watch(server, pool, "worker-a", reconciler, duty, settings))
+    settings, server, duty, capacity = Settings(_env_file=None), AgentServer(), Duty(), Capacity(3, 2.0)
+    reconciler = Reconciler(server, pool, settings, "worker-a", {}, duty, Metrics(), capacity)
+    watching = asyncio.create_task(keep_watch(server, pool, "worker-a", reconciler, duty, capacity, settings))
     try:
         seen = "select seen_at from workers where worker = 'worker-a'"
         first = await until(lambda: pool.fetchval(seen))

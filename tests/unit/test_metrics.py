@@ -54,6 +54,24 @@ class Subscription:
         )
 
 
+def test_pictures_held_up_behind_the_first_one_do_not_count_as_their_usual_pace() -> None:
+    track = Subscription()
+    first = track.read()
+    track.wait(0.5)
+    track.receive(40, frames=17)  # 15, and two that waited behind the key frame
+    steady = track.read()
+    track.wait(2)
+    track.receive(100, frames=60)
+    interval = between(first, track.read(), steady=steady)
+    assert interval is not None
+    assert interval.fps == 30
+    assert interval.seconds == 2.5
+    assert interval.packets_received == 140
+    restarted = between(first, steady, steady=steady)
+    assert restarted is not None
+    assert restarted.fps is None
+
+
 def test_an_interval_is_what_passed_between_two_readings() -> None:
     track = Subscription()
     track.receive(5000, frames=900)

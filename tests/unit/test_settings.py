@@ -65,8 +65,9 @@ def test_the_defaults_are_those_of_the_design() -> None:
     assert defaults.recorder_language == ""
     assert defaults.recorder_stats_interval == 10
     assert defaults.recorder_health_port == 8081
-    assert defaults.recorder_video == "always"
-    assert defaults.max_rooms >= 8
+    assert defaults.recorder_video == "sampled"
+    assert defaults.recorder_max_rooms == 0
+    assert defaults.recorder_jobs == "process"
 
 
 def test_an_empty_prefix_is_a_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +77,7 @@ def test_an_empty_prefix_is_a_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_number_of_rooms_that_is_set_is_the_number_of_rooms(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECORDER_MAX_ROOMS", "3")
-    assert settings().max_rooms == 3
+    assert settings().recorder_max_rooms == 3
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,7 @@ def test_settings_go_through_the_environment_unchanged(monkeypatch: pytest.Monke
         openai_base_url="http://127.0.0.1:9000/v1",
         recorder_room_prefix="",
         recorder_stats_interval=2.5,
-        recorder_video="sampled",
+        recorder_video="always",
         recorder_max_rooms=7,
         recorder_spool_dir=Path("/var/spool/with space"),
         recorder_health_port=0,
