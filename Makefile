@@ -25,10 +25,10 @@ SFU = .venv/bin/livekit-server
 SFU_SET_UP = .venv/.livekit-server-$(LIVEKIT_VERSION)
 FROM_NPM = node_modules/.package-lock.json
 
-.PHONY: help setup demo test test-fast check format lock bench truth chaos bench-web clean built-sfu chromium again screenshots
+.PHONY: help setup demo test test-fast check format lock bench truth chaos bench-whisper bench-database bench-web clean built-sfu chromium again screenshots
 
 help:  ## what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(SYNCED) $(SFU_SET_UP) $(FROM_NPM) chromium  ## what the rest needs: .venv with all packages, a LiveKit server, a browser
 
@@ -59,13 +59,19 @@ COMPILE = $(UV) pip compile --quiet --generate-hashes --universal --python-versi
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
 bench: setup  ## what a recorded room costs in CPU and memory
-	@$(VENV_PYTHON) -m bench.room_cost
+	@$(VENV_PYTHON) -m bench.rooms
 
 truth: setup  ## known input through real rooms, beside what was stored of it (40 minutes)
 	@$(VENV_PYTHON) -m bench.truth
 
 chaos: setup  ## kill anything at any time, and look whether every session is there once (100 minutes)
 	@$(VENV_PYTHON) -m bench.chaos all
+
+bench-whisper: setup  ## how many words the local Whisper keeps up with, by size of the model
+	@$(VENV_PYTHON) -m bench.whisper
+
+bench-database: setup  ## how many rooms' journals a PostgreSQL takes
+	@$(VENV_PYTHON) -m bench.database
 
 bench-web: setup  ## how fast list, search and detail are with 10,000 and with a million sessions (20 minutes)
 	@$(VENV_PYTHON) -m bench.web --plans

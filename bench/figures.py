@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bench.kept import Kept
+from bench.latency import Latencies
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,9 @@ class Cost:
     mb: float
     utterances: int  # transcription requests within the window
     speech_seconds: float  # the sound in them
+    writes: float  # transactions a second in PostgreSQL that write, of all rooms
     kept: Kept | None
+    latencies: Latencies | None
     sfu_cpu: float
     database_cpu: float
     talkers_cpu: float

@@ -28,6 +28,18 @@ async def kept(database_url: str, rooms: list[str]) -> Kept:
         await connection.close()
 
 
+async def renewals(database_url: str) -> int:
+    """How often sessions' rows were written so far: with each flush the lease is renewed, or alone."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        count: int = await connection.fetchval(
+            "select n_tup_upd from pg_stat_user_tables where relname = 'sessions'"
+        )
+        return count
+    finally:
+        await connection.close()
+
+
 _QUERY = """
 with ours as (
     select * from sessions where room_name = any($1::text[])

@@ -6,6 +6,7 @@ import signal
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,7 +18,8 @@ from agent.local.processes import ChildProcess
 from agent.session.errors import ServiceNotStarted
 from bench.figures import Case, Cost, Worker
 from bench.instant_whisper import heard
-from bench.kept import kept
+from bench.kept import kept, renewals
+from bench.latency import witnessed
 from bench.procfs import processes, read_cpu, read_pss
 from bench.services import ROOM_PREFIX, Services, python
 
@@ -35,6 +37,14 @@ Say = Callable[[str], None]
 def measure(worker: Worker, case: Case, given: Services, camera: Path, say: Say) -> Cost:
     """Run one worker through one case."""
     rooms = [f"{ROOM_PREFIX}{uuid4()}" for _ in range(case.rooms)]
+    if not worker.records:
+        return _measured(worker, case, given, camera, rooms, say)
+    with witnessed(given, rooms) as witness:
+        cost = _measured(worker, case, given, camera, rooms, say)
+    return replace(cost, kept=asyncio.run(kept(given.database_url, rooms)), latencies=witness.latencies)
+
+
+def _measured(worker: Worker, case: Case, given: Services, camera: Path, rooms: list[str], say: Say) -> Cost:
     room_for_all = {"RECORDER_MAX_ROOMS": str(2 * case.rooms)}
     environment = {**given.settings().as_environment(), **room_for_all, **worker.environment}
     load = ["bench.talkers", *rooms, *(["--camera", str(camera)] if case.cameras else [])]
@@ -55,10 +65,11 @@ def measure(worker: Worker, case: Case, given: Services, camera: Path, say: Say)
         _wait_for_processes(process.pid, warm + case.rooms)
         time.sleep(case.warm_up)
         say(f"measuring for {case.seconds:g} s")
-        before = heard(given.whisper_port)
+        before, written = heard(given.whisper_port), asyncio.run(renewals(given.database_url))
         pids = {"sfu": given.sfu.pid, "database": given.database_pid, "talkers": talkers.pid}
         busy = _watch({"worker": process.pid, **pids}, case.seconds)
         after = heard(given.whisper_port)
+        writes = (asyncio.run(renewals(given.database_url)) - written) / case.seconds
         _require_running(process, talkers)
         _wait_for_listeners(rooms, given, process, timeout=0)
     return Cost(
@@ -71,7 +82,9 @@ def measure(worker: Worker, case: Case, given: Services, camera: Path, say: Say)
         mb=busy["mb"],
         utterances=after[0] - before[0],
         speech_seconds=after[1] - before[1],
-        kept=asyncio.run(kept(given.database_url, rooms)) if worker.records else None,
+        writes=writes,
+        kept=None,
+        latencies=None,
         sfu_cpu=busy["sfu"],
         database_cpu=busy["database"],
         talkers_cpu=busy["talkers"],

@@ -13,17 +13,25 @@ from rich.table import Table
 
 from bench.figures import Cost
 from bench.kept import Kept
+from bench.latency import TELLING
 
 PACKAGES = ("livekit", "livekit-agents", "livekit-plugins-openai", "livekit-local-inference")
 COLUMNS = (
     *("rooms", "cameras", "worker", "CPU", "CPU/room", "x", "idle CPU", "idle MB", "MB/room", "x"),
-    *("heard", "kept", "camera", "SFU", "machine"),
+    *("heard", "kept", "camera", "SFU", "writes", "machine"),
 )
 LEGEND = """\
 CPU: % of one core, all processes of the worker together. Memory: PSS. idle: before any room, warm processes
 included. x: share of the baseline's figure in the same case. heard: transcription requests within the window,
-and the sound in them. kept: lines of the finished records, warm-up included. machine: % of all cores that
-were busy, whoever used them; near 100 % a worker gets less done, and its CPU is too low a figure.\
+and the sound in them. kept: lines of the finished records, warm-up included. writes: of sessions' rows.
+machine: % of all cores that were busy, whoever used them; near 100 % a worker gets less done, and its CPU is
+too low a figure.\
+"""
+
+LATENCY_LEGEND = f"""\
+first frame: of sound, after the room's creation; a client needs some of it to connect. words: in the journal,
+after the end of speech and the {TELLING:.2f} s of silence that tell of it. saved: the completed row, after
+the last leave. readings off: from ten seconds after the one before. What looks on looks every 20 ms.\
 """
 
 
@@ -35,6 +43,21 @@ def table(costs: Sequence[Cost], baseline: str) -> Table:
     for cost in costs:
         beside = next((c for c in costs if c.worker == baseline and _case(c) == _case(cost)), None)
         result.add_row(*_row(cost, beside), end_section=cost is costs[-1])
+    return result
+
+
+def latency_table(costs: Sequence[Cost]) -> Table:
+    """How soon each of them did its work."""
+    result = Table(
+        title="How soon (median / 95 % / worst)", caption=LATENCY_LEGEND, caption_justify="left", box=None
+    )
+    for name in ("rooms", "cameras", "worker", "first frame", "words", "saved", "readings off"):
+        result.add_column(name, justify="left" if name == "worker" else "right", no_wrap=True)
+    for cost in costs:
+        if seen := cost.latencies:
+            spreads = (seen.join, seen.utterance, seen.save, seen.punctuality)
+            told = (str(spread) if spread else "-" for spread in spreads)
+            result.add_row(str(cost.rooms), "2" if cost.cameras else "-", cost.worker, *told)
     return result
 
 
@@ -63,6 +86,7 @@ def _row(cost: Cost, beside: Cost | None) -> tuple[str, ...]:
         str(cost.kept.lines) if cost.kept else "-",
         _camera(cost.kept),
         f"{cost.sfu_cpu:.0f} %",
+        f"{cost.writes:.1f}/s",
         f"{cost.machine_busy:.0f} %",
     )
 

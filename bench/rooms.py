@@ -1,6 +1,6 @@
 """What recording a room costs in CPU and memory, beside the usual way: an AgentSession for every participant.
 
-Run it with `python -m bench.room_cost`. One after the other, both workers meet the same real LiveKit server,
+Run it with `python -m bench.rooms`. One after the other, both workers meet the same real LiveKit server,
 the same real clients and a Whisper that answers at once. Other work on the machine disturbs both: trust the
 ratios.
 """
@@ -14,12 +14,13 @@ from typing import Annotated, Any
 
 import typer
 
+from agent.quality import BEGINNING_SECONDS
 from agent.session.errors import RecorderError
 from bench.camera_loop import encode
 from bench.command import help_of, new_app, run, say, table_console
 from bench.figures import Case, Cost, Worker
 from bench.measure import measure
-from bench.report import table, write_json
+from bench.report import latency_table, table, write_json
 from bench.services import Services, services
 
 BASELINE = Worker("AgentSession each", ("bench.session_per_participant",), {}, records=False)
@@ -28,13 +29,16 @@ VIDEO = {
     way: Worker(f"recorder, video {way}", START, {"RECORDER_VIDEO": way})
     for way in ("always", "sampled", "never")
 }
-RECORDER = Worker("recorder", START, {})
+SAMPLED_AFTER = BEGINNING_SECONDS + 15  # until then all cameras are subscribed
+RECORDERS = {
+    jobs: Worker(f"recorder, a {jobs} each", START, {"RECORDER_JOBS": jobs}) for jobs in ("process", "thread")
+}
 
 app = new_app()
 
 
 @app.command(help=help_of(__doc__))
-def room_cost(
+def rooms(
     rooms: Annotated[str, typer.Option(help="Numbers of rooms, each with two talkers")] = "1,4,8",
     seconds: Annotated[float, typer.Option(min=5, help="Length of each measurement")] = 60.0,
     warm_up: Annotated[float, typer.Option(min=0, help="Seconds of talk before each measurement")] = 15.0,
@@ -50,8 +54,8 @@ def room_cost(
     plan: list[tuple[Worker, Case]] = []
     for media in [False] * audio + [True] * cameras:
         for count in _counts(rooms):
-            case = Case(count, media, warm_up, seconds)
-            workers = ([BASELINE] if baseline else []) + (list(VIDEO.values()) if media else [RECORDER])
+            case = Case(count, media, max(warm_up, SAMPLED_AFTER) if media else warm_up, seconds)
+            workers = ([BASELINE] if baseline else []) + list((VIDEO if media else RECORDERS).values())
             plan += [(worker, case) for worker in workers]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends our children too, as Ctrl-C does
     costs: list[Cost] = []
@@ -68,7 +72,7 @@ def _run(plan: list[tuple[Worker, Case]], costs: list[Cost]) -> None:
     """Measure all, one after the other; what is done is in `costs` whatever happens to the rest."""
     took = sum(case.seconds + case.warm_up + 35 for _, case in plan) / 60
     say(f"{len(plan)} measurements, about {took:.0f} minutes; starting LiveKit, PostgreSQL, instant Whisper")
-    with tempfile.TemporaryDirectory(prefix="room-cost-") as name, services(Path(name)) as given:
+    with tempfile.TemporaryDirectory(prefix="rooms-") as name, services(Path(name)) as given:
         loop = Path(name) / "camera.ivf"
         if any(case.cameras for _, case in plan):
             say("encoding the cameras' picture, once")
@@ -91,6 +95,7 @@ def _told(worker: Worker, case: Case, given: Services, camera: Path, prefix: str
 
 def _report(costs: list[Cost], json: Path | None, run: dict[str, Any]) -> None:
     table_console().print(table(costs, BASELINE.name))
+    table_console().print(latency_table(costs))
     if json:
         write_json(json, costs, run)
         say(f"figures in {json}")

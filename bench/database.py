@@ -1,0 +1,252 @@
+"""How many rooms' journals one PostgreSQL takes, and what they cost it.
+
+Run it with `python -m bench.database`. A real PostgreSQL with its default settings (each write is on disk
+before it is answered); recorders without rooms hold leases and flush what a room of two talkers makes them
+flush, each at its own times, whether the flush before was answered or not: by the recorder's own code. More
+rooms at each step, until the answers come late.
+"""
+
+import asyncio
+import json
+import multiprocessing
+import os
+import random
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+from uuid import uuid4
+
+import asyncpg
+import typer
+from rich.table import Table
+
+from agent.local.postgres import run_postgres
+from agent.session.errors import RecorderError
+from agent.session.events import Event, QualityRead, UtteranceHeard
+from agent.session.rooms import SessionInfo
+from bench.command import help_of, new_app, run, say, table_console
+from bench.disasters.rows import share_of
+from db.lease import Lease, claim, leased
+from db.pool import Pool, migrate, open_pool
+from db.sessions import Changes, write
+
+# Of a room of two talkers who never pause, measured with `bench.rooms` (README, "How many machines"): so
+# many flushes a second, with an utterance in every other one and two readings in the rest.
+FLUSHES = 0.62
+WORDS = "These are the words that somebody says, a sentence of the usual length of ten to twenty of them."
+LATE = 1.0  # s: beyond it a kill loses words that it must not lose
+CONNECTIONS = 12  # of each process of the load
+app = new_app()
+
+
+@dataclass(frozen=True)
+class Step:
+    """With so many rooms: seconds from when a flush was due to its answer; bytes for a room's hour."""
+
+    rooms: int
+    flushes_due: float  # a second
+    flushes: float
+    median: float
+    p95: float
+    slowest: float
+    wal_bytes: float
+    table_bytes: float
+
+    @property
+    def holds(self) -> bool:
+        return self.p95 <= LATE and self.flushes >= 0.98 * self.flushes_due
+
+
+@app.command(help=help_of(__doc__))
+def database(
+    rooms: Annotated[str, typer.Option(help="Numbers of rooms, ascending")] = "250,500,1000,2000,4000,10000",
+    seconds: Annotated[float, typer.Option(min=10, help="Length of each step")] = 30.0,
+    processes: Annotated[int, typer.Option(min=1, help="That make the load")] = max(os.cpu_count() or 1, 1),
+    markdown: Annotated[bool, typer.Option(help="Print the table as Markdown")] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write all figures to this file", dir_okay=False)
+    ] = None,
+) -> None:
+    counts = _counts(rooms)
+    steps: list[Step] = []
+    with tempfile.TemporaryDirectory(prefix="bench-database-") as folder, run_postgres(Path(folder)) as dsn:
+        asyncio.run(migrate(dsn))
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(processes, mp_context=context) as pool:
+            for count in counts:
+                say(f"{count} rooms: {count * FLUSHES:.0f} flushes a second for {seconds:g} s")
+                steps.append(step := _step(pool, dsn, count, seconds, processes))
+                times = f"p50 {1000 * step.median:.0f} ms, p95 {1000 * step.p95:.0f} ms"
+                say(f"  {step.flushes:.0f} a second, {times}")
+                if not step.holds:
+                    break
+    if json_file:
+        json_file.write_text(json.dumps([asdict(step) for step in steps], indent=2) + "\n")
+    _tell(steps, markdown=markdown)
+
+
+def _counts(rooms: str) -> list[int]:
+    try:
+        counts = [int(count) for count in rooms.split(",")]
+    except ValueError:
+        counts = []
+    if not counts or min(counts) < 1 or counts != sorted(set(counts)):
+        raise RecorderError("--rooms: numbers, ascending, e.g. 500,1000")
+    return counts
+
+
+def _step(pool: ProcessPoolExecutor, dsn: str, rooms: int, seconds: float, processes: int) -> Step:
+    before = asyncio.run(_sizes(dsn))
+    shares = [rooms // processes + (n < rooms % processes) for n in range(processes)]
+    took = [t for part in pool.map(partial(_load, dsn, seconds), shares) for t in part]
+    wal, tables = (b - a for a, b in zip(before, asyncio.run(_sizes(dsn)), strict=True))
+    if not took:
+        raise RecorderError("nothing was flushed: --seconds is too short for so few rooms")
+    hours = len(took) / FLUSHES / 3600  # of a room
+    return Step(
+        rooms,
+        rooms * FLUSHES,
+        len(took) / seconds,
+        share_of(took, 0.5),
+        share_of(took, 0.95),
+        max(took),
+        wal / hours,
+        tables / hours,
+    )
+
+
+async def _sizes(dsn: str) -> tuple[int, int]:
+    """Bytes of the log ever written, and of tables and indexes now."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        row = await connection.fetchrow(
+            "select pg_current_wal_insert_lsn() - '0/0' as wal,"
+            " pg_database_size(current_database()) as tables"
+        )
+    finally:
+        await connection.close()
+    assert row is not None
+    return int(row["wal"]), int(row["tables"])
+
+
+def _load(dsn: str, seconds: float, rooms: int) -> list[float]:
+    """One process's share of the rooms; how long each flush that was due took."""
+    return asyncio.run(_record(dsn, seconds, rooms))
+
+
+async def _record(dsn: str, seconds: float, rooms: int) -> list[float]:
+    pool = await open_pool(dsn, max_size=CONNECTIONS)
+    try:
+        leases = [lease async for lease in _leases(pool, rooms)]
+        took: list[float] = []
+        end = time.monotonic() + seconds
+        await asyncio.gather(*(_flush_until(pool, lease, end, took) for lease in leases))
+        return took
+    finally:
+        pool.terminate()
+
+
+async def _leases(pool: Pool, rooms: int) -> AsyncIterator[Lease]:
+    for _ in range(rooms):
+        session_id = uuid4()
+        info = SessionInfo(session_id, f"coaching-{session_id}", f"RM_{session_id}", None, None, "video")
+        lease = await claim(pool, info, datetime.now(UTC), f"bench+{session_id}")
+        assert isinstance(lease, Lease)
+        yield lease
+
+
+async def _flush_until(pool: Pool, lease: Lease, end: float, took: list[float]) -> None:
+    """At its own times, and the next one late where the one before was answered late."""
+    due = time.monotonic() + random.random() / FLUSHES
+    batches = _batches()
+    seq = 0
+    while due < end:
+        await asyncio.sleep(due - time.monotonic())
+        events = next(batches)
+        async with leased(pool, lease) as connection:
+            await write(connection, Changes(lease.session_id, events, [], None), seq)
+        seq += len(events)
+        if (now := time.monotonic()) < end:
+            took.append(now - due)
+        due += 1 / FLUSHES
+
+
+def _batches() -> Iterator[list[Event]]:
+    while True:
+        now = datetime.now(UTC)
+        yield [
+            UtteranceHeard(
+                at=now - timedelta(seconds=4), end=now, identity="student-1", text=WORDS, source="whisper"
+            )
+        ]
+        now = datetime.now(UTC)
+        yield [_reading(now, identity) for identity in ("student-1", "counselor-1")]
+
+
+def _reading(at: datetime, identity: str) -> QualityRead:
+    return QualityRead(
+        at=at,
+        seconds=10.0,
+        identity=identity,
+        track_sid=f"TR_{identity}",
+        source="microphone",
+        leg="sfu_to_recorder",
+        bitrate_kbps=32.1,
+        fps=None,
+        packets_lost=0,
+        packets_received=500,
+        jitter_ms=2.0,
+        round_trip_ms=20.0,
+        width=None,
+        height=None,
+        mos=4.3,
+    )
+
+
+def _tell(steps: Sequence[Step], *, markdown: bool) -> None:
+    headings = (
+        "rooms",
+        "flushes/s",
+        "p50",
+        "p95",
+        "slowest",
+        "log per room-hour",
+        "tables per room-hour",
+        "",
+    )
+    lines = [
+        (
+            f"{step.rooms:,}",
+            f"{step.flushes:.0f} of {step.flushes_due:.0f}",
+            f"{1000 * step.median:.0f} ms",
+            f"{1000 * step.p95:.0f} ms",
+            f"{step.slowest:.2f} s",
+            f"{step.wal_bytes / 1e6:.1f} MB",
+            f"{step.table_bytes / 1e6:.1f} MB",
+            "in time" if step.holds else "too late",
+        )
+        for step in steps
+    ]
+    if markdown:
+        for line in (headings, ["---"] * len(headings), *lines):
+            print(f"| {' | '.join(line)} |")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    for line in lines:
+        table.add_row(*line)
+    table_console().print(table)
+
+
+if __name__ == "__main__":
+    # Its processes import this module by name.
+    from bench.database import app as named
+
+    run(named)
