@@ -13,8 +13,8 @@ from agent.session.events import milliseconds
 from agent.speaking import Speaking
 from agent.utterances import RATE, WINDOW, Cutter, Samples, StreamClock, Utterance
 
-# Three windows of the voice activity model; Python is woken so much less often than every 10 ms.
-FRAME_MS = 96
+# Four windows of the voice activity model; Python is woken so much less often than every 10 ms.
+FRAME_MS = 128
 
 
 class Ear:
