@@ -26,6 +26,7 @@ class Capacity:
     setting: int
     cores: float
     _room: float = ROOM
+    _machine: float | None = None
     _measured: int | None = None
 
     @property
@@ -45,7 +46,9 @@ class Capacity:
         if rooms >= ENOUGH:
             cost = min(max(own / rooms, _LEAST), _MOST)
             self._room += SMOOTH * (cost - self._room)
-        more = math.floor(((1 - SPARE) * self.cores - machine) / self._room)
+        before = machine if self._machine is None else self._machine
+        self._machine = before + SMOOTH * (machine - before)
+        more = math.floor(((1 - SPARE) * self.cores - self._machine) / self._room)
         self._measured = max(rooms + more, 1)
 
 

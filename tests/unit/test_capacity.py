@@ -48,3 +48,11 @@ def test_one_moment_alone_does_not_decide_what_a_room_costs() -> None:
     assert before / 2 < capacity.rooms < before
     capacity.measured(8, own=0.0, machine=1.0)
     assert capacity.rooms > 8
+
+
+def test_nor_what_others_do_on_the_machine() -> None:
+    capacity = after(Capacity(0, cores=4), 8, own=0.8, machine=0.8)
+    before = capacity.rooms
+    capacity.measured(8, own=0.8, machine=4.0)
+    assert before / 2 < capacity.rooms < before
+    assert after(capacity, 8, own=0.8, machine=4.0).rooms < 8
