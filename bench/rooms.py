@@ -39,7 +39,7 @@ app = new_app()
 
 @app.command(help=help_of(__doc__))
 def rooms(
-    rooms: Annotated[str, typer.Option(help="Numbers of rooms, each with two talkers")] = "1,4,8",
+    rooms: Annotated[str, typer.Option(help="Numbers of rooms, each with two talkers")] = "1,4",
     seconds: Annotated[float, typer.Option(min=5, help="Length of each measurement")] = 60.0,
     warm_up: Annotated[float, typer.Option(min=0, help="Seconds of talk before each measurement")] = 15.0,
     audio: Annotated[bool, typer.Option(help="Measure rooms without cameras")] = True,
