@@ -261,7 +261,8 @@ where s.session_id = any($2) and ($1::uuid is null or s.user_id = $1)
 -- name: one_session
 -- For recorders too, with no user. All but what only serves search and merging.
 select session_id, room_name, room_sid, user_id, counselor_category, mode, status, start_time, end_time,
-       duration_seconds, transcript, quality_metrics, gaps, coverage, end_reason, created_at, updated_at, lease_epoch
+       duration_seconds, transcript, quality_metrics, gaps, coverage, end_reason, created_at, updated_at, lease_owner,
+       lease_epoch, lease_expires_at
 from sessions where session_id = $2 and ($1::uuid is null or user_id = $1)
 
 -- name: measured
