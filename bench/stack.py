@@ -77,6 +77,17 @@ class Stack:
             )
         return bool(count)
 
+    async def hears(self, room: str, microphones: int, *reasons: str) -> bool:
+        """Whether the recorder hears so many microphones: of each it notes what it missed before."""
+        async with connected(self.dsn) as connection:
+            count = await connection.fetchval(
+                "select count(*) from session_events join sessions using (session_id) where room_name = $1"
+                " and kind = 'GapNoted' and data ->> 'what' = 'transcript' and data ->> 'reason' = any($2)",
+                room,
+                reasons or ("subscribing", "recorder_joined_late"),
+            )
+        return bool(count >= microphones)
+
     async def completed(self, room: str, *, within: float = 120.0) -> dict[str, Any]:
         """The stored session once it is completed and its recorder has finished."""
         session_id = room.removeprefix("coaching-")
