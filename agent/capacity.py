@@ -5,6 +5,8 @@ damaged before anybody notices. So a worker counts as full while `SPARE` of the 
 """
 
 import math
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 
@@ -62,7 +64,7 @@ class Meter:
 
     def cores_used(self) -> tuple[float, float] | None:
         """By us since the last call, and by everybody within our container just now; None at first."""
-        at, seconds = monotonic(), _seconds_of_all()
+        at, seconds = monotonic(), cpu_seconds(os.getpid())
         before, self._before = self._before, (at, seconds)
         machine = self._monitor.cpu_percent(LOOK_SECONDS) * self.cores
         if before is None or at - before[0] < LOOK_SECONDS:
@@ -70,14 +72,17 @@ class Meter:
         return max(seconds - before[1], 0.0) / (at - before[0]), machine
 
 
-def _seconds_of_all() -> float:
-    """CPU seconds of this process and all below it, those that have ended included."""
-    own = psutil.Process()
+def cpu_seconds(pid: int) -> float:
+    """What a process and all below it have used so far.
+
+    A parent takes over the time of a child that it has waited for, so adding up `children_*` too keeps the
+    sum true when a process ends between two readings.
+    """
     total = 0.0
-    for process in (own, *own.children(recursive=True)):
-        try:
-            times = process.cpu_times()
-        except psutil.Error:
-            continue  # gone meanwhile
-        total += times.user + times.system + times.children_user + times.children_system
+    with suppress(psutil.NoSuchProcess):
+        root = psutil.Process(pid)
+        for process in (root, *root.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                total += times.user + times.system + times.children_user + times.children_system
     return total

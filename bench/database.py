@@ -2,7 +2,7 @@
 
 Run it with `python -m bench.database`. A real PostgreSQL with its default settings (each write is on disk
 before it is answered); recorders without rooms hold leases and flush what a room of two talkers makes them
-flush, each at its own times, whether the flush before was answered or not: by the recorder's own code. More
+flush, each at its own times, by the recorder's own code, and late from when it was due. More
 rooms at each step, until the answers come late.
 """
 
@@ -13,7 +13,7 @@ import os
 import random
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,14 +24,13 @@ from uuid import uuid4
 
 import asyncpg
 import typer
-from rich.table import Table
 
 from agent.local.postgres import run_postgres
 from agent.session.errors import RecorderError
 from agent.session.events import Event, QualityRead, UtteranceHeard
 from agent.session.rooms import SessionInfo
-from bench.command import help_of, new_app, run, say, table_console
-from bench.disasters.rows import share_of
+from bench.command import JsonFile, Markdown, ascending, help_of, new_app, print_table, run, say
+from bench.quantiles import share_of
 from db.lease import Lease, claim, leased
 from db.pool import Pool, migrate, open_pool
 from db.sessions import Changes, write
@@ -67,13 +66,11 @@ class Step:
 def database(
     rooms: Annotated[str, typer.Option(help="Numbers of rooms, ascending")] = "250,500,1000,2000,4000,10000",
     seconds: Annotated[float, typer.Option(min=10, help="Length of each step")] = 30.0,
-    processes: Annotated[int, typer.Option(min=1, help="That make the load")] = max(os.cpu_count() or 1, 1),
-    markdown: Annotated[bool, typer.Option(help="Print the table as Markdown")] = False,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write all figures to this file", dir_okay=False)
-    ] = None,
+    processes: Annotated[int, typer.Option(min=1, help="That make the load")] = os.cpu_count() or 1,
+    markdown: Markdown = False,
+    json_file: JsonFile = None,
 ) -> None:
-    counts = _counts(rooms)
+    counts = ascending(rooms, "--rooms", least=1)
     steps: list[Step] = []
     with tempfile.TemporaryDirectory(prefix="bench-database-") as folder, run_postgres(Path(folder)) as dsn:
         asyncio.run(migrate(dsn))
@@ -89,16 +86,6 @@ def database(
     if json_file:
         json_file.write_text(json.dumps([asdict(step) for step in steps], indent=2) + "\n")
     _tell(steps, markdown=markdown)
-
-
-def _counts(rooms: str) -> list[int]:
-    try:
-        counts = [int(count) for count in rooms.split(",")]
-    except ValueError:
-        counts = []
-    if not counts or min(counts) < 1 or counts != sorted(set(counts)):
-        raise RecorderError("--rooms: numbers, ascending, e.g. 500,1000")
-    return counts
 
 
 def _step(pool: ProcessPoolExecutor, dsn: str, rooms: int, seconds: float, processes: int) -> Step:
@@ -143,7 +130,7 @@ def _load(dsn: str, seconds: float, rooms: int) -> list[float]:
 async def _record(dsn: str, seconds: float, rooms: int) -> list[float]:
     pool = await open_pool(dsn, max_size=CONNECTIONS)
     try:
-        leases = [lease async for lease in _leases(pool, rooms)]
+        leases = [await _lease(pool) for _ in range(rooms)]
         took: list[float] = []
         end = time.monotonic() + seconds
         await asyncio.gather(*(_flush_until(pool, lease, end, took) for lease in leases))
@@ -152,13 +139,12 @@ async def _record(dsn: str, seconds: float, rooms: int) -> list[float]:
         pool.terminate()
 
 
-async def _leases(pool: Pool, rooms: int) -> AsyncIterator[Lease]:
-    for _ in range(rooms):
-        session_id = uuid4()
-        info = SessionInfo(session_id, f"coaching-{session_id}", f"RM_{session_id}", None, None, "video")
-        lease = await claim(pool, info, datetime.now(UTC), f"bench+{session_id}")
-        assert isinstance(lease, Lease)
-        yield lease
+async def _lease(pool: Pool) -> Lease:
+    session_id = uuid4()
+    info = SessionInfo(session_id, f"coaching-{session_id}", f"RM_{session_id}", None, None, "video")
+    lease = await claim(pool, info, datetime.now(UTC), f"bench+{session_id}")
+    assert isinstance(lease, Lease)
+    return lease
 
 
 async def _flush_until(pool: Pool, lease: Lease, end: float, took: list[float]) -> None:
@@ -233,20 +219,8 @@ def _tell(steps: Sequence[Step], *, markdown: bool) -> None:
         )
         for step in steps
     ]
-    if markdown:
-        for line in (headings, ["---"] * len(headings), *lines):
-            print(f"| {' | '.join(line)} |")
-        return
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for heading in headings:
-        table.add_column(heading, justify="right")
-    for line in lines:
-        table.add_row(*line)
-    table_console().print(table)
+    print_table(headings, lines, markdown=markdown)
 
 
 if __name__ == "__main__":
-    # Its processes import this module by name.
-    from bench.database import app as named
-
-    run(named)
+    run(app)

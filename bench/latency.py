@@ -13,7 +13,7 @@ import asyncpg
 from livekit import api
 
 from agent.utterances import LINGER, PAUSE, RATE, WINDOW
-from bench.disasters.rows import share_of
+from bench.quantiles import share_of
 from bench.services import Services
 
 LOOK_SECONDS = 0.02

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import psutil
 
+from agent.capacity import cpu_seconds
+
 
 @dataclass(frozen=True)
 class CpuReading:
@@ -21,17 +23,8 @@ class CpuReading:
 
 
 def read_cpu(pid: int) -> CpuReading:
-    """What the tree under `pid` has used so far.
-
-    A parent takes over the time of a child that it has waited for, so adding up `children_*` too keeps the
-    sum true when a process ends between two readings.
-    """
-    seconds = 0.0
-    for process in _tree(pid):
-        with suppress(psutil.NoSuchProcess):
-            times = process.cpu_times()
-            seconds += times.user + times.system + times.children_user + times.children_system
-    return CpuReading(time.monotonic(), seconds)
+    """What the tree under `pid` has used so far."""
+    return CpuReading(time.monotonic(), cpu_seconds(pid))
 
 
 def read_pss(pid: int) -> float:

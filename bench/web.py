@@ -18,12 +18,10 @@ from typing import Annotated
 
 import asyncpg
 import typer
-from rich.table import Table
 
 from agent.local.postgres import run_postgres
 from agent.local.processes import LOOPBACK, ChildProcess, free_port, port_answers
-from agent.session.errors import RecorderError
-from bench.command import help_of, new_app, run, say, table_console
+from bench.command import JsonFile, Markdown, ascending, help_of, new_app, print_table, run, say
 from bench.histories.asking import PROMISED_MS, Timed, ask_all, questions
 from bench.histories.filling import fill, sql
 from bench.histories.plans import plans
@@ -41,12 +39,10 @@ def web(
     show_plans: Annotated[
         bool, typer.Option("--plans", help="Show PostgreSQL's plans with the most sessions")
     ] = False,
-    markdown: Annotated[bool, typer.Option(help="Print the table as Markdown")] = False,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write all figures to this file", dir_okay=False)
-    ] = None,
+    markdown: Markdown = False,
+    json_file: JsonFile = None,
 ) -> None:
-    sizes = _sizes(sessions)
+    sizes = ascending(sessions, "--sessions", least=5_000)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends our children too, as Ctrl-C does
     with tempfile.TemporaryDirectory(prefix="bench-web-") as folder, run_postgres(Path(folder)) as dsn:
         timed = _measured(dsn, sizes, requests)
@@ -59,16 +55,6 @@ def web(
     if slow := [t for t in timed if not t.ok]:
         say(f"{len(slow)} of {len(timed)} times are above {PROMISED_MS:g} ms")
         sys.exit(1)
-
-
-def _sizes(text: str) -> list[int]:
-    try:
-        sizes = [int(part) for part in text.split(",")]
-    except ValueError:
-        sizes = []
-    if not sizes or sizes != sorted(set(sizes)) or sizes[0] < 5_000:
-        raise RecorderError("--sessions: numbers from 5000 on, ascending, e.g. 10000,1000000")
-    return sizes
 
 
 def _measured(dsn: str, sizes: Sequence[int], requests: int) -> list[Timed]:
@@ -128,16 +114,7 @@ def _tell(timed: Sequence[Timed], sizes: Sequence[int], *, markdown: bool) -> No
         cells = [f"{t.median:.1f} / {t.p95:.1f}" for t in own]
         promised = f"< {PROMISED_MS:g}: {'yes' if own[-1].ok else 'no'}" if own[0].question.promised else "-"
         lines.append([name, *cells, f"x {own[-1].median / own[0].median:.1f}", promised])
-    if markdown:
-        for line in (headings, ["---"] * len(headings), *lines):
-            print(f"| {' | '.join(line)} |")
-        return
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading == headings[0] else "right")
-    for line in lines:
-        table.add_row(*line)
-    table_console().print(table)
+    print_table(headings, lines, markdown=markdown)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ from typing import Annotated
 import psutil
 import typer
 from pydantic import SecretStr
-from rich.table import Table
 
 from agent.demo.lines import LINES, load
 from agent.demo.speech import Speech
@@ -27,9 +26,9 @@ from agent.recognition import Recogniser
 from agent.session.errors import RecorderError
 from agent.settings import Settings
 from agent.utterances import RATE, Samples
-from bench.command import help_of, new_app, run, say, table_console
-from bench.disasters.rows import share_of
+from bench.command import JsonFile, Markdown, help_of, new_app, print_table, run, say
 from bench.procfs import read_cpu, read_pss
+from bench.quantiles import share_of
 from bench.speech import WORDS, sentence, word_error_rate
 
 app = new_app()
@@ -68,10 +67,8 @@ def whisper(
     rooms: Annotated[int, typer.Option(min=1, help="Rooms that ask at once")] = 24,
     each: Annotated[int, typer.Option(min=1, help="Utterances of each room")] = 6,
     times: Annotated[int, typer.Option(min=1, help="How often all sentences are heard one by one")] = 2,
-    markdown: Annotated[bool, typer.Option(help="Print the tables as Markdown")] = False,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write all figures to this file", dir_okay=False)
-    ] = None,
+    markdown: Markdown = False,
+    json_file: JsonFile = None,
 ) -> None:
     alone: list[Served] = []
     crowded: list[Crowded] = []
@@ -194,8 +191,7 @@ def _samples(speech: Speech) -> Samples:
 
 def _tell(alone: Sequence[Served], crowded: Sequence[Crowded], *, markdown: bool) -> None:
     cores = psutil.cpu_count() or 1
-    _table(
-        f"One by one, on {cores} cores",
+    print_table(
         ("model", "speed", "core s per s of speech", "utterances/min per core", "memory", "word error rate"),
         [
             (
@@ -209,9 +205,9 @@ def _tell(alone: Sequence[Served], crowded: Sequence[Crowded], *, markdown: bool
             for s in alone
         ],
         markdown=markdown,
+        title=f"One by one, on {cores} cores",
     )
-    _table(
-        "Beyond its capacity",
+    print_table(
         ("model", "rooms at once", "utterances", "lost", "p50 / p95 until the words", "rooms' means"),
         [
             (
@@ -225,21 +221,8 @@ def _tell(alone: Sequence[Served], crowded: Sequence[Crowded], *, markdown: bool
             for c in crowded
         ],
         markdown=markdown,
+        title="Beyond its capacity",
     )
-
-
-def _table(title: str, headings: Sequence[str], lines: Sequence[Sequence[str]], *, markdown: bool) -> None:
-    if markdown:
-        print(f"\n{title}\n")
-        for line in (headings, ["---"] * len(headings), *lines):
-            print(f"| {' | '.join(line)} |")
-        return
-    table = Table(title=title, box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading == headings[0] else "right")
-    for line in lines:
-        table.add_row(*line)
-    table_console().print(table)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import Literal, get_args
 from bench.disasters.judging import judged
 from bench.disasters.load import Load
 from bench.disasters.rig import Rig, Worker
-from bench.disasters.rows import Row, at_most, broken, share_of
+from bench.disasters.rows import Row, at_most, broken
 from bench.disasters.strikes import (
     job_of,
     kill_sfu,
@@ -25,6 +25,7 @@ from bench.disasters.strikes import (
     worker_of,
 )
 from bench.disasters.verdict import Loss
+from bench.quantiles import share_of
 from bench.stack import until
 
 Say = Callable[[str], None]

@@ -38,9 +38,3 @@ def broken(case: str, error: BaseException) -> Row:
     frames = traceback.extract_tb(inner.__traceback__)
     ours = [f"{Path(f.filename).name}:{f.lineno}" for f in frames if "disasters" in f.filename]
     return Row(case, "played to its end", "yes", f"{type(inner).__name__} {inner} at {ours[-1:]}", ok=False)
-
-
-def share_of(values: Sequence[float], share: float) -> float:
-    """The value that this share of all does not exceed (nearest rank)."""
-    ranked = sorted(values)
-    return ranked[max(-(-int(share * 1000 * len(ranked)) // 1000), 1) - 1]

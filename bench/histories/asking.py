@@ -13,8 +13,8 @@ import httpx2
 import jwt
 
 from agent.session.errors import RecorderError
-from bench.disasters.rows import share_of
 from bench.histories.filling import RARE, READER, sql, vocabulary
+from bench.quantiles import share_of
 from web.cursor import cursor_after
 
 PROMISED_MS = 50.0
