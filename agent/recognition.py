@@ -100,6 +100,10 @@ class Recogniser:
             ),
         )
 
+    def prepare(self) -> None:
+        """Build now what the first utterance would else wait for."""
+        _ = self._stt
+
     async def words(self, samples: Samples) -> Words:
         """The words of an utterance, however often it takes to ask.
 

@@ -1,8 +1,9 @@
 """A worker's signs of life, and its watch over the machine and its jobs: one that died leaves its session."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +25,57 @@ log = structlog.stdlib.get_logger()
 MEASURE_SECONDS = 5.0  # between looks at what waits on disk, and at how busy the machine is
 
 
-async def keep_watch(
-    server: AgentServer,
-    pool: Pool,
-    worker: str,
-    reconciler: Reconciler,
-    duty: Duty,
-    capacity: Capacity,
-    settings: Settings,
-) -> None:
-    """Say every second that we live, and look for jobs that went without letting go; until cancelled."""
-    disk: dict[str, Any] = {}
-    async with asyncio.TaskGroup() as group:
-        group.create_task(_keep_measuring_disk(settings.recorder_spool_dir, disk))
-        group.create_task(_keep_measuring_machine(server, capacity))
-        await _keep_beating(server, pool, worker, reconciler, duty, capacity, disk)
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What a worker tells the others of itself, and from what it knows it."""
+
+    server: AgentServer
+    pool: Pool
+    worker: str
+    reconciler: Reconciler
+    duty: Duty
+    capacity: Capacity
+    settings: Settings
+
+    async def keep(self) -> None:
+        """Say every second that we live, and look for jobs that went without letting go; until cancelled."""
+        disk: dict[str, Any] = {}
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_keep_measuring_disk(self.settings.recorder_spool_dir, disk))
+            if not self.capacity.setting:
+                group.create_task(_keep_measuring_machine(self.server, self.capacity))
+            await self._keep_beating(disk)
+
+    async def _keep_beating(self, disk: Mapping[str, Any]) -> None:
+        before: dict[str, Room] = {}  # of each job
+        away = False
+        while True:
+            now = {job.job.id: job.job.room for job in self.server.active_jobs}
+            names = {room.name for room in now.values()}
+            gone = [room for job_id, room in before.items() if job_id not in now and room.name not in names]
+            try:
+                await self._beat(len(now), disk, gone)
+            except Exception as error:
+                if not away:
+                    log.warning("sign_of_life_failed", **what_failed(error))
+                self.duty.note_others(ready=False)  # nobody knows
+                away = True
+            else:
+                before, away = now, False
+                if gone:
+                    self.reconciler.jobs_gone(room.sid for room in gone)
+            await asyncio.sleep(fleet.BEAT_SECONDS)
+
+    async def _beat(self, rooms: int, disk: Mapping[str, Any], gone: Iterable[Room]) -> None:
+        """One sign of life; the sessions of jobs that are gone are anybody's."""
+        most, draining = self.capacity.rooms, self.duty.draining
+        told = {"max_rooms": most, "draining": draining, "disk": disk, **self.reconciler.report()}
+        ready = not draining and rooms < most
+        others = await fleet.beat(self.pool, self.worker, rooms, ready=ready, report=told)
+        self.duty.note_others(ready=others)
+        await self.reconciler.tell_others()
+        for room in gone:
+            await fleet.revoke_of_job(self.pool, self.worker, room.name, room.sid)
 
 
 async def _keep_measuring_disk(spool_dir: Path, disk: dict[str, Any]) -> None:
@@ -58,39 +95,3 @@ async def _keep_measuring_machine(server: AgentServer, capacity: Capacity) -> No
             if used and rooms == len(server.active_jobs):
                 capacity.measured(rooms, *used)
         await asyncio.sleep(MEASURE_SECONDS)
-
-
-async def _keep_beating(
-    server: AgentServer,
-    pool: Pool,
-    worker: str,
-    reconciler: Reconciler,
-    duty: Duty,
-    capacity: Capacity,
-    disk: Mapping[str, Any],
-) -> None:
-    before: dict[str, Room] = {}  # of each job
-    away = False
-    while True:
-        now = {job.job.id: job.job.room for job in server.active_jobs}
-        names = {room.name for room in now.values()}
-        gone = [room for job_id, room in before.items() if job_id not in now and room.name not in names]
-        try:
-            ready = not duty.draining and len(now) < capacity.rooms
-            about = {"max_rooms": capacity.rooms, "draining": duty.draining, "disk": disk}
-            told = {**about, **reconciler.report()}
-            others = await fleet.beat(pool, worker, len(now), ready=ready, report=told)
-            duty.note_others(ready=others)
-            await reconciler.tell_others()
-            for room in gone:
-                await fleet.revoke_of_job(pool, worker, room.name, room.sid)
-        except Exception as error:
-            if not away:
-                log.warning("sign_of_life_failed", **what_failed(error))
-            duty.note_others(ready=False)  # nobody knows
-            away = True
-        else:
-            before, away = now, False
-            if gone:
-                reconciler.jobs_gone(room.sid for room in gone)
-        await asyncio.sleep(fleet.BEAT_SECONDS)

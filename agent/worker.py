@@ -41,7 +41,7 @@ from agent.room import RoomRecording
 from agent.session.errors import ServiceNotStarted, what_failed
 from agent.session.rooms import session_info
 from agent.settings import Settings, settings_from_environment
-from agent.watch import keep_watch
+from agent.watch import Watch
 from agent.webhooks import Webhook
 from db import fleet
 from db.pool import Pool, open_pool
@@ -132,6 +132,7 @@ async def running(
         stack.push_async_callback(pool.close)
         reconciler = Reconciler(server, pool, settings, worker, accepted, duty, metrics, capacity)
         webhook = Webhook(settings, reconciler.look_now, metrics)
+        watch = Watch(server, pool, worker, reconciler, duty, capacity, settings)
         health = Health(settings, server, duty, pool, metrics, capacity)
         await stack.enter_async_context(served(settings, [webhook.route, *health.routes]))
         running_server = asyncio.create_task(server.run(devmode=False))
@@ -149,7 +150,7 @@ async def running(
             if not registered.is_set():
                 raise _why_it_did_not_start(running_server, settings)
             housekeeping += [
-                asyncio.create_task(keep_watch(server, pool, worker, reconciler, duty, capacity, settings)),
+                asyncio.create_task(watch.keep()),
                 asyncio.create_task(reconciler.keep_reconciling()),
             ]
             log.info("worker_ready", max_rooms=capacity.rooms, room_prefix=settings.recorder_room_prefix)
@@ -231,7 +232,8 @@ def _set_up_process(process: JobProcess) -> None:
     settings = settings_from_environment()
     if process.executor_type is JobExecutorType.PROCESS:
         configure_process(settings.recorder_log_level)
-    process.userdata["recogniser"] = Recogniser(settings)
+    process.userdata["recogniser"] = recogniser = Recogniser(settings)
+    recogniser.prepare()
 
 
 async def _keep_purging(pool: Pool) -> None:

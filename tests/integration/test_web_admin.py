@@ -16,7 +16,7 @@ from agent.local.sfu import Sfu
 from agent.metrics import Metrics
 from agent.reconciler import Reconciler
 from agent.settings import Settings
-from agent.watch import keep_watch
+from agent.watch import Watch
 from bench.stack import Stack, new_room, until
 from db import fleet
 from db.pool import Pool
@@ -120,7 +120,8 @@ async def test_a_worker_whose_disk_cannot_be_measured_says_that_it_lives(
     monkeypatch.setattr(AgentServer, "active_jobs", [])  # it need not run
     settings, server, duty, capacity = Settings(_env_file=None), AgentServer(), Duty(), Capacity(3, 2.0)
     reconciler = Reconciler(server, pool, settings, "worker-a", {}, duty, Metrics(), capacity)
-    watching = asyncio.create_task(keep_watch(server, pool, "worker-a", reconciler, duty, capacity, settings))
+    watch = Watch(server, pool, "worker-a", reconciler, duty, capacity, settings)
+    watching = asyncio.create_task(watch.keep())
     try:
         seen = "select seen_at from workers where worker = 'worker-a'"
         first = await until(lambda: pool.fetchval(seen))
@@ -139,7 +140,8 @@ async def test_a_real_recorder_is_seen(stack: Stack) -> None:
             found = (await staff.get("/api/admin/overview")).json()
             here = [s for s in found["sessions"] if s["room_name"] == room and s["present"]]
             alive = [w for w in found["workers"] if w["alive"]]
-            return {"session": here[0], "workers": alive, **found} if here and alive else None
+            all_told = here and alive and found["reconciled_at"]  # with the next sign of life, a second later
+            return {"session": here[0], "workers": alive, **found} if all_told else None
 
         async with stack.joining(room, "student-1"):
             found = await until(told)

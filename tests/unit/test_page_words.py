@@ -74,7 +74,7 @@ def test_a_line_is_level_over_each_reading_and_breaks_where_there_is_none() -> N
     rows = [row(10, kbps=50), row(20, kbps=100), row(60, kbps=75)]
     bitrate = charts(scale, rows)[0]
     assert (bitrate.title, bitrate.top) == ("Bitrate", 100)
-    assert bitrate.lines[0].path == "M0.0 50.0H100.0V0.0H200.0M500.0 25.0H600.0"
+    assert bitrate.lines[0].path == "M0 50H100V0H200M500 25H600"
 
 
 def test_what_a_client_measured_of_itself_is_in_no_chart() -> None:

@@ -133,8 +133,8 @@ def _path(steps: Iterable[tuple[_Step, float | None]], top: float) -> str:
     path, broken = [], True
     for step, value in steps:
         if value is not None:
-            begin = f"M{step.left} " if broken or not step.joined else "V"
-            path.append(f"{begin}{round(HEIGHT * (1 - value / top), 2)}H{step.right}")
+            begin = f"M{step.left:g} " if broken or not step.joined else "V"
+            path.append(f"{begin}{round(HEIGHT * (1 - value / top), 2):g}H{step.right:g}")
         broken = value is None
     return "".join(path)
 
