@@ -131,6 +131,7 @@ async def test_a_participants_own_figures_are_stored_as_their_leg(stack: Stack) 
         await student.send("quality.reading", {"track_sid": track_sid, "source": "microphone", **figures})
         await until(lambda: _has_client_reading(stack, room))
         await until(lambda: stack.hears(room, 1))
+        await student.say(sentence("0930"))  # what is over at once has no reading of the recorder's own
     record = await stack.completed(room)
     own = [r for r in record["readings"] if r["leg"] == "client_to_sfu"]
     assert [{name: r[name] for name in figures} for r in own] == [figures]
