@@ -29,7 +29,7 @@ from agent.session.rooms import SessionInfo
 from agent.session.summary import summary
 from agent.spool import Spool
 from db import sessions
-from db.lease import LEASE_SECONDS, Holder, Lease, claiming, leased, release
+from db.lease import LEASE_SECONDS, Holder, Lease, claiming, release
 from db.pool import Connection, Pool, is_transient
 
 log = structlog.stdlib.get_logger()
@@ -241,13 +241,14 @@ class Recorder:
         async with self._writing:
             if self.session.start_time is None:
                 return
-            async with self._turn(self.session.start_time) as connection:
-                # Not before the lease is renewed: who dies now was last known to live after all of this.
+            async with self._turn(self.session.start_time) as (connection, lease):
+                # Not before there is a connection: what comes while it is waited for is written, too.
                 batch, version = self._backlog.all(), self._version
                 ended = self.session.ending is not None
                 finished = version != self._saved_version and (ended or self._row_is_final)
                 changes = sessions.changes(self.session, batch, finished=finished)
-                await sessions.write(connection, changes, self._next_seq)
+                room_sid = self.session.info.room_sid
+                await sessions.write(connection, changes, self._next_seq, lease=lease, room_sid=room_sid)
             self._next_seq += len(batch)
             await self._backlog.written(len(batch))
         if ended and version != self._saved_version:
@@ -259,18 +260,18 @@ class Recorder:
             self._saved.notify_all()
 
     @asynccontextmanager
-    async def _turn(self, start_time: datetime) -> AsyncIterator[Connection]:
-        """A transaction in which the session is ours: as before, or from now on."""
+    async def _turn(self, start_time: datetime) -> AsyncIterator[tuple[Connection, Lease]]:
+        """A connection to write on with our lease, or the transaction in which the session becomes ours."""
         if self._lease is not None:
-            async with leased(self._pool, self._lease, self.session.info.room_sid) as connection:
-                yield connection
+            async with self._pool.acquire() as connection:
+                yield connection, self._lease
             return
         async with claiming(self._pool, self.session.info, start_time, self.owner) as (connection, claimed):
             if isinstance(claimed, Holder):
                 self._consider_leaving(claimed)
                 raise LeaseLost
             before = await self._take_over(claimed)
-            yield connection
+            yield connection, claimed
         self._lease, self._waiting_since = claimed, None
         log.info("session_claimed", epoch=claimed.epoch, events_before=before)
 

@@ -15,23 +15,26 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from statistics import mean
 from typing import Annotated
 from uuid import uuid4
 
 import asyncpg
 import typer
 
-from agent.local.postgres import run_postgres
+from agent.local.postgres import EmbeddedPostgres
 from agent.session.errors import RecorderError
 from agent.session.events import Event, QualityRead, UtteranceHeard
 from agent.session.rooms import SessionInfo
 from bench.command import JsonFile, Markdown, ascending, help_of, new_app, print_table, run, say
+from bench.procfs import read_cpu
 from bench.quantiles import share_of
-from db.lease import Lease, claim, leased
+from db.lease import Lease, claim
 from db.pool import Pool, migrate, open_pool
 from db.sessions import Changes, write
 
@@ -46,7 +49,7 @@ app = new_app()
 
 @dataclass(frozen=True)
 class Step:
-    """With so many rooms: seconds from when a flush was due to its answer; bytes for a room's hour."""
+    """Seconds from when a flush was due to its answer; cores of PostgreSQL's; bytes of a room's hour."""
 
     rooms: int
     flushes_due: float  # a second
@@ -54,6 +57,7 @@ class Step:
     median: float
     p95: float
     slowest: float
+    cores: float
     wal_bytes: float
     table_bytes: float
 
@@ -72,15 +76,15 @@ def database(
 ) -> None:
     counts = ascending(rooms, "--rooms", least=1)
     steps: list[Step] = []
-    with tempfile.TemporaryDirectory(prefix="bench-database-") as folder, run_postgres(Path(folder)) as dsn:
-        asyncio.run(migrate(dsn))
+    with tempfile.TemporaryDirectory(prefix="bench-database-") as folder, _postgres(Path(folder)) as server:
+        asyncio.run(migrate(server.dsn))
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(processes, mp_context=context) as pool:
             for count in counts:
                 say(f"{count} rooms: {count * FLUSHES:.0f} flushes a second for {seconds:g} s")
-                steps.append(step := _step(pool, dsn, count, seconds, processes))
+                steps.append(step := _step(pool, server, count, seconds, processes))
                 times = f"p50 {1000 * step.median:.0f} ms, p95 {1000 * step.p95:.0f} ms"
-                say(f"  {step.flushes:.0f} a second, {times}")
+                say(f"  {step.flushes:.0f} a second, {times}, PostgreSQL {step.cores:.2f} cores")
                 if not step.holds:
                     break
     if json_file:
@@ -88,11 +92,25 @@ def database(
     _tell(steps, markdown=markdown)
 
 
-def _step(pool: ProcessPoolExecutor, dsn: str, rooms: int, seconds: float, processes: int) -> Step:
-    before = asyncio.run(_sizes(dsn))
+@contextmanager
+def _postgres(folder: Path) -> Iterator[EmbeddedPostgres]:
+    server = EmbeddedPostgres(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+def _step(
+    pool: ProcessPoolExecutor, server: EmbeddedPostgres, rooms: int, seconds: float, processes: int
+) -> Step:
+    assert server.pid is not None
+    before = asyncio.run(_sizes(server.dsn))
     shares = [rooms // processes + (n < rooms % processes) for n in range(processes)]
-    took = [t for part in pool.map(partial(_load, dsn, seconds), shares) for t in part]
-    wal, tables = (b - a for a, b in zip(before, asyncio.run(_sizes(dsn)), strict=True))
+    loads = list(pool.map(partial(_load, server.dsn, server.pid, seconds), shares))
+    took = [t for load in loads for t in load.took]
+    wal, tables = (b - a for a, b in zip(before, asyncio.run(_sizes(server.dsn)), strict=True))
     if not took:
         raise RecorderError("nothing was flushed: --seconds is too short for so few rooms")
     hours = len(took) / FLUSHES / 3600  # of a room
@@ -103,6 +121,7 @@ def _step(pool: ProcessPoolExecutor, dsn: str, rooms: int, seconds: float, proce
         share_of(took, 0.5),
         share_of(took, 0.95),
         max(took),
+        mean(load.cores for load in loads),
         wal / hours,
         tables / hours,
     )
@@ -122,19 +141,28 @@ async def _sizes(dsn: str) -> tuple[int, int]:
     return int(row["wal"]), int(row["tables"])
 
 
-def _load(dsn: str, seconds: float, rooms: int) -> list[float]:
-    """One process's share of the rooms; how long each flush that was due took."""
-    return asyncio.run(_record(dsn, seconds, rooms))
+@dataclass(frozen=True)
+class Load:
+    """How long each flush that was due took one process; cores PostgreSQL was busy with meanwhile."""
+
+    took: list[float]
+    cores: float
 
 
-async def _record(dsn: str, seconds: float, rooms: int) -> list[float]:
+def _load(dsn: str, postgres: int, seconds: float, rooms: int) -> Load:
+    """One process's share of the rooms."""
+    return asyncio.run(_record(dsn, postgres, seconds, rooms))
+
+
+async def _record(dsn: str, postgres: int, seconds: float, rooms: int) -> Load:
     pool = await open_pool(dsn, max_size=CONNECTIONS)
     try:
         leases = [await _lease(pool) for _ in range(rooms)]
         took: list[float] = []
+        before = read_cpu(postgres)
         end = time.monotonic() + seconds
         await asyncio.gather(*(_flush_until(pool, lease, end, took) for lease in leases))
-        return took
+        return Load(took, read_cpu(postgres).percent_since(before) / 100)
     finally:
         pool.terminate()
 
@@ -155,8 +183,8 @@ async def _flush_until(pool: Pool, lease: Lease, end: float, took: list[float]) 
     while due < end:
         await asyncio.sleep(due - time.monotonic())
         events = next(batches)
-        async with leased(pool, lease) as connection:
-            await write(connection, Changes(lease.session_id, events, [], None), seq)
+        async with pool.acquire() as connection:
+            await write(connection, Changes(lease.session_id, events, [], None), seq, lease=lease)
         seq += len(events)
         if (now := time.monotonic()) < end:
             took.append(now - due)
@@ -202,6 +230,7 @@ def _tell(steps: Sequence[Step], *, markdown: bool) -> None:
         "p50",
         "p95",
         "slowest",
+        "PostgreSQL",
         "log per room-hour",
         "tables per room-hour",
         "",
@@ -213,6 +242,7 @@ def _tell(steps: Sequence[Step], *, markdown: bool) -> None:
             f"{1000 * step.median:.0f} ms",
             f"{1000 * step.p95:.0f} ms",
             f"{step.slowest:.2f} s",
+            f"{step.cores:.2f} cores",
             f"{step.wal_bytes / 1e6:.1f} MB",
             f"{step.table_bytes / 1e6:.1f} MB",
             "in time" if step.holds else "too late",

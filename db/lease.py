@@ -1,7 +1,7 @@
 """Who may write a session: one recorder at a time, by a lease with an epoch.
 
-A write checks its lease in its own transaction. A paused recorder that wakes up cannot overwrite its
-successor: the successor's claim has begun a new epoch, and the old one is refused.
+A write renews its lease as it writes (`db.sessions.write`). A paused recorder that wakes up cannot overwrite
+its successor: the successor's claim has begun a new epoch, and the old one is refused.
 """
 
 from collections.abc import AsyncIterator
@@ -70,18 +70,6 @@ async def claim(pool: Pool, info: SessionInfo, start_time: datetime, owner: str)
     """The lease alone."""
     async with claiming(pool, info, start_time, owner) as (_, claimed):
         return claimed
-
-
-@asynccontextmanager
-async def leased(pool: Pool, lease: Lease, room_sid: str | None = None) -> AsyncIterator[Connection]:
-    """A transaction that renews the lease first, in this room. Raises `LeaseLost` when it is not ours."""
-    async with pool.acquire() as connection, connection.transaction():
-        renewed = await connection.fetchval(
-            queries["renew_lease"], lease.session_id, lease.owner, lease.epoch, LEASE_SECONDS, room_sid
-        )
-        if renewed is None:
-            raise LeaseLost
-        yield connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ async def open_pool(dsn: str, *, max_size: int = 2, name: str = "coaching-sessio
             "application_name": name,
         },
         init=prepare,
+        reset=_nothing_to_reset,
     )
 
 
@@ -79,6 +80,10 @@ async def migrate(dsn: str) -> None:
             await connection.execute(SCHEMA.read_text("utf-8"))
     finally:
         await connection.close()
+
+
+async def _nothing_to_reset(_connection: Connection) -> None:
+    """What is set here ends with its transaction: no need to ask PostgreSQL after each use."""
 
 
 def _encode(value: Any) -> str:

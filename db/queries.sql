@@ -29,13 +29,6 @@ select coalesce(lease_owner, '') as owner, coalesce(room_sid, '') as room_sid,
        coalesce(extract(epoch from now() - (lease_expires_at - make_interval(secs => $2))), 0)::float8 as renewed_ago
 from sessions where session_id = $1
 
--- name: renew_lease
--- The room has a new sid ($5) after LiveKit's server was restarted.
-update sessions
-set lease_expires_at = now() + make_interval(secs => $4), room_sid = coalesce($5, room_sid)
-where session_id = $1 and lease_owner = $2 and lease_epoch = $3
-returning session_id
-
 -- name: release_lease
 -- Of a session that goes on ($4) it stays known until when it was recorded. $5 is the lease in seconds.
 update sessions
@@ -131,33 +124,53 @@ returning attempts
 -- The job that was started is gone: the next need not wait ($3: as long as one is given).
 update recorder_starts set at = least(at, now() - make_interval(secs => $3)) where worker = $1 and room_sid = $2
 
--- name: append_events
-insert into session_events (session_id, seq, at, kind, data)
-select $1, e.seq, e.at, e.kind, e.data
-from unnest($2::bigint[], $3::timestamptz[], $4::text[], $5::jsonb[]) as e (seq, at, kind, data)
-on conflict (session_id, seq) do nothing
+-- name: write_changes
+-- In one statement: the lease is renewed, in the room's present sid ($5), and the events are journaled, with what they
+-- tell of readings and stays. Nothing without the lease; $2 is null where a transaction has it already. It counts as
+-- renewed when this was sent: whoever dies next is not said to have told what came after ($4: the lease in seconds).
+with renewed as (
+    update sessions
+    set lease_expires_at = now() + make_interval(secs => $4::float8 - 0.2), room_sid = coalesce($5, room_sid)
+    where session_id = $1 and lease_owner = $2 and lease_epoch = $3
+    returning session_id
+), ours as (
+    select session_id from renewed union all select $1 where $2::text is null
+), told as (
+    select ours.session_id, e.seq, e.at, e.kind, e.data
+    from ours, unnest($6::bigint[], $7::timestamptz[], $8::text[], $9::jsonb[]) as e (seq, at, kind, data)
+), journaled as (
+    insert into session_events (session_id, seq, at, kind, data)
+    select session_id, seq, at, kind, data from told
+    on conflict (session_id, seq) do nothing
+), measured as (
+    insert into quality_readings (session_id, read_at, identity, track_sid, source, leg, bitrate_kbps, fps,
+                                  packets_lost, packets_received, jitter_ms, round_trip_ms, width, height, seconds,
+                                  packets_lost_upstream, packets_repaired, concealed_percentage, mos, freeze_count,
+                                  freeze_seconds)
+    select told.session_id, told.at, r.identity, r.track_sid, r.source, r.leg, r.bitrate_kbps, r.fps,
+           r.packets_lost, r.packets_received, r.jitter_ms, r.round_trip_ms, r.width, r.height, r.seconds,
+           r.packets_lost_upstream, r.packets_repaired, r.concealed_percentage, r.mos, r.freeze_count,
+           r.freeze_seconds
+    from told, jsonb_populate_record(null::quality_readings, told.data) r
+    where told.kind = 'QualityRead'
+    on conflict do nothing
+), stayed as (
+    insert into video_participants as p (participant_id, session_id, user_id, identity, participant_sid, name, role,
+                                         joined_at, left_at)
+    select s.participant_id, ours.session_id, s.user_id, s.identity, s.participant_sid, s.name, s.role,
+           s.joined_at, s.left_at
+    from ours, jsonb_populate_recordset(null::video_participants, $10) s
+    on conflict (participant_id) do update
+    set joined_at = least(p.joined_at, excluded.joined_at),
+        left_at = coalesce(excluded.left_at, p.left_at),
+        user_id = coalesce(excluded.user_id, p.user_id),
+        name = excluded.name,
+        role = excluded.role
+)
+select exists (select from ours)
 
 -- name: load_events
 select seq, at, kind, data from session_events where session_id = $1 order by seq
-
--- name: write_stay
-insert into video_participants as p (participant_id, session_id, user_id, identity, participant_sid, name, role,
-                                     joined_at, left_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-on conflict (participant_id) do update
-set joined_at = least(p.joined_at, excluded.joined_at),
-    left_at = coalesce(excluded.left_at, p.left_at),
-    user_id = coalesce(excluded.user_id, p.user_id),
-    name = excluded.name,
-    role = excluded.role
-
--- name: write_reading
-insert into quality_readings (session_id, read_at, identity, track_sid, source, leg, bitrate_kbps, fps, packets_lost,
-                              packets_received, jitter_ms, round_trip_ms, width, height, seconds,
-                              packets_lost_upstream, packets_repaired, concealed_percentage, mos, freeze_count,
-                              freeze_seconds)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
-on conflict do nothing
 
 -- name: write_session
 -- Where a client told more than the recorder knows, that stays.

@@ -1,14 +1,16 @@
-"""Reading and writing sessions. Writes take a connection on which the lease was renewed: see `db.lease`."""
+"""Reading and writing sessions. Who may write one: see `db.lease`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid5
 
-from agent.session.events import Event, ParticipantJoined, ParticipantLeft, QualityRead, from_row, to_row
+from agent.session.errors import LeaseLost
+from agent.session.events import Event, ParticipantJoined, ParticipantLeft, from_row, to_row
 from agent.session.fold import TOLD_BY_CLIENT, Session, Stay
 from agent.session.restore import events_of
 from agent.session.rooms import SessionInfo
+from db.lease import LEASE_SECONDS, Lease
 from db.pool import Connection, Pool
 from db.queries import queries
 
@@ -54,24 +56,60 @@ def changes(session: Session, events: Sequence[Event], *, finished: bool) -> Cha
     return Changes(session.info.session_id, list(events), stays, _row(session) if finished else None)
 
 
-async def write(connection: Connection, what: Changes, first_seq: int) -> None:
+async def write(
+    connection: Connection,
+    what: Changes,
+    first_seq: int,
+    *,
+    lease: Lease | None = None,
+    room_sid: str | None = None,
+) -> None:
     """Journal the events from this number on, and bring stays, readings and session up to date.
 
-    Writing the same changes with the same numbers again changes nothing.
+    All of it or nothing; with a `lease`, which is renewed in this room, else in the caller's turn. Writing
+    the same changes with the same numbers again changes nothing. Raises `LeaseLost` when it is not ours.
     """
+    if what.finished is None:
+        await _write_changes(connection, what, first_seq, lease, room_sid)
+        return
+    async with connection.transaction():
+        await _write_changes(connection, what, first_seq, lease, room_sid)
+        await connection.execute(queries["write_session"], *what.finished)
+
+
+async def _write_changes(
+    connection: Connection, what: Changes, first_seq: int, lease: Lease | None, room_sid: str | None
+) -> None:
     rows = [to_row(event) for event in what.events]
-    await connection.execute(
-        queries["append_events"],
+    ours = await connection.fetchval(
+        queries["write_changes"],
         what.session_id,
+        lease and lease.owner,
+        lease and lease.epoch,
+        LEASE_SECONDS,
+        room_sid,
         list(range(first_seq, first_seq + len(rows))),
         [at for _, at, _ in rows],
         [kind for kind, _, _ in rows],
         [data for _, _, data in rows],
+        [_stay(what.session_id, stay) for stay in what.stays],
     )
-    await _write_readings(connection, what)
-    await _write_stays(connection, what)
-    if what.finished is not None:
-        await connection.execute(queries["write_session"], *what.finished)
+    if not ours:
+        raise LeaseLost
+
+
+def _stay(session_id: UUID, stay: Stay) -> dict[str, str | None]:
+    joined = stay.joined
+    return {
+        "participant_id": str(uuid5(session_id, joined.participant_sid)),
+        "user_id": joined.user_id,
+        "identity": joined.identity,
+        "participant_sid": joined.participant_sid,
+        "name": joined.name,
+        "role": joined.role,
+        "joined_at": joined.at.isoformat(),
+        "left_at": stay.left_at.isoformat() if stay.left_at else None,
+    }
 
 
 def _row(session: Session) -> tuple[Any, ...]:
@@ -133,60 +171,6 @@ async def purge_journal(pool: Pool) -> None:
     """Forget the events of sessions that have been complete for a day."""
     async with pool.acquire() as connection:
         await connection.execute(queries["purge_journal"])
-
-
-async def _write_stays(connection: Connection, what: Changes) -> None:
-    session_id = what.session_id
-    await connection.executemany(
-        queries["write_stay"],
-        [
-            (
-                uuid5(session_id, stay.joined.participant_sid),
-                session_id,
-                _uuid(stay.joined.user_id),
-                stay.joined.identity,
-                stay.joined.participant_sid,
-                stay.joined.name,
-                stay.joined.role,
-                stay.joined.at,
-                stay.left_at,
-            )
-            for stay in what.stays
-        ],
-    )
-
-
-async def _write_readings(connection: Connection, what: Changes) -> None:
-    await connection.executemany(
-        queries["write_reading"],
-        [
-            (
-                what.session_id,
-                r.at,
-                r.identity,
-                r.track_sid,
-                r.source,
-                r.leg,
-                r.bitrate_kbps,
-                r.fps,
-                r.packets_lost,
-                r.packets_received,
-                r.jitter_ms,
-                r.round_trip_ms,
-                r.width,
-                r.height,
-                r.seconds,
-                r.packets_lost_upstream,
-                r.packets_repaired,
-                r.concealed_percentage,
-                r.mos,
-                r.freeze_count,
-                r.freeze_seconds,
-            )
-            for r in what.events
-            if isinstance(r, QualityRead)
-        ],
-    )
 
 
 def _uuid(text: str | None) -> UUID | None:

@@ -5,7 +5,7 @@ An event is journaled as (kind, at, data); `to_row` and `from_row` are that tran
 (a flush whose answer was lost, a spool replayed twice) without the session changing.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -149,13 +149,15 @@ KINDS: dict[str, type[Event]] = {
     )
 }
 _TIMES = ("end", "until")
+_NAMES = {kind: [field.name for field in fields(kind) if field.name != "at"] for kind in KINDS.values()}
 
 
 def to_row(event: Event) -> tuple[str, datetime, dict[str, Any]]:
     """(kind, at, data): what the journal stores; `data` is JSON without the unset fields."""
-    data = {name: value for name, value in asdict(event).items() if value is not None}
-    at = data.pop("at")
-    return type(event).__name__, at, {k: iso(v) if k in _TIMES else v for k, v in data.items()}
+    kind = type(event)
+    told = ((name, getattr(event, name)) for name in _NAMES[kind])
+    data = {name: iso(value) if name in _TIMES else value for name, value in told if value is not None}
+    return kind.__name__, event.at, data
 
 
 def from_row(kind: str, at: datetime, data: dict[str, Any]) -> Event:

@@ -14,7 +14,7 @@ from agent.session.fold import fold
 from agent.session.rooms import SessionInfo
 from bench.stack import PROJECT, new_room, worker_environment
 from db import sessions
-from db.lease import Lease, claim, leased
+from db.lease import Lease, claim
 from db.pool import Pool
 
 LONG_AGO = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
@@ -33,9 +33,9 @@ async def left_behind(pool: Pool, room_name: str, began: datetime) -> UUID:
     )
     lease = await claim(pool, info, began, OF_A_DEAD_RECORDER)
     assert isinstance(lease, Lease)
-    async with leased(pool, lease) as connection:
+    async with pool.acquire() as connection:
         what = sessions.changes(fold(info, [joined, heard]), [joined, heard], finished=False)
-        await sessions.write(connection, what, 0)
+        await sessions.write(connection, what, 0, lease=lease)
     await pool.execute(
         "update sessions set lease_expires_at = $2 where session_id = $1", info.session_id, words_end
     )

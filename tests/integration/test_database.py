@@ -1,8 +1,7 @@
 """The schema, the journal and the lease, in a real PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,8 +31,8 @@ from agent.spool import Spool, read
 from agent.turns import add_to_session
 from bench.stack import until
 from db import fleet, sessions
-from db.lease import LEASE_SECONDS, Holder, Lease, claim, leased, release
-from db.pool import Connection, Pool, migrate, open_pool
+from db.lease import LEASE_SECONDS, Holder, Lease, claim, release
+from db.pool import Pool, migrate, open_pool
 
 T0 = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
 TABLES = {
@@ -120,9 +119,9 @@ async def test_a_write_of_an_earlier_epoch_is_refused_and_changes_nothing(pool: 
     await claimed(pool, session, "successor")
     events: list[Event] = [joined()]
     with pytest.raises(LeaseLost):
-        async with leased(pool, paused) as connection:
+        async with pool.acquire() as connection:
             await sessions.write(
-                connection, sessions.changes(fold(session, events), events, finished=True), 0
+                connection, sessions.changes(fold(session, events), events, finished=True), 0, lease=paused
             )
     assert await sessions.load_events(pool, session.session_id) == ([], 0)
 
@@ -133,8 +132,8 @@ async def test_writing_the_same_events_again_changes_nothing(pool: Pool) -> None
     lease = await claimed(pool, session, "one")
     folded = fold(session, events)
     for _ in range(2):
-        async with leased(pool, lease) as connection:
-            await sessions.write(connection, sessions.changes(folded, events, finished=True), 0)
+        async with pool.acquire() as connection:
+            await sessions.write(connection, sessions.changes(folded, events, finished=True), 0, lease=lease)
     assert await sessions.load_events(pool, session.session_id) == (events, 3)
     record = await sessions.load_record(pool, session.session_id)
     assert record is not None
@@ -241,24 +240,25 @@ async def test_who_dies_before_the_first_write_was_never_there(pool: Pool, tmp_p
     assert len(list(tmp_path.glob("*.jsonl"))) == 1
 
 
-async def test_what_is_told_while_the_lease_is_renewed_is_written_with_it(
-    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_recorder_that_dies_as_it_writes_is_not_said_to_have_told_what_came_after(
+    pool: Pool, tmp_path: Path
 ) -> None:
     recorder = Recorder(info(), pool, tmp_path)
     recorder.record(joined())
     await recorder.save()
-
-    @asynccontextmanager
-    async def slowly(pool: Pool, lease: Lease, room_sid: str | None) -> AsyncIterator[Connection]:
-        async with leased(pool, lease, room_sid) as connection:
-            recorder.record(heard("just now", 1))
-            yield connection
-
-    monkeypatch.setattr("agent.recorder.leased", slowly)
-    recorder.record(heard("before", 0))
-    await recorder.save()
-    journaled, _ = await sessions.load_events(pool, recorder.session.info.session_id)
-    assert [event.text for event in journaled if isinstance(event, UtteranceHeard)] == ["before", "just now"]
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("lock table session_events in access exclusive mode")
+        recorder.record(heard("before", 1))
+        writing = asyncio.create_task(recorder.save())
+        waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+        await until(lambda: pool.fetchval(waiting))
+        after = await pool.fetchval("select clock_timestamp()")
+    await writing
+    assert await pool.fetchval("select count(*) from session_events") == 2
+    renewed = await pool.fetchval(
+        "select lease_expires_at - make_interval(secs => $1) from sessions", LEASE_SECONDS
+    )
+    assert renewed < after
 
 
 async def test_what_is_told_while_the_database_hangs_is_on_disk_before_it_is_noticed(

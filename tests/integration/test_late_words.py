@@ -17,7 +17,7 @@ from agent.session.events import Event, GapNoted
 from agent.session.rooms import SessionInfo
 from agent.spoken import Spoken
 from db import sessions
-from db.lease import Lease, claim, leased, release
+from db.lease import Lease, claim, release
 from db.pool import Pool
 from tests.integration.whisper_answers import NOISE, Whisper
 from tests.unit.builders import at, ended, heard, joined
@@ -48,8 +48,8 @@ class Left:
         events = [joined(0), *more, ended(60)]
         for event in events:
             session.apply(event)
-        async with leased(self.pool, lease) as connection:
-            await sessions.write(connection, sessions.changes(session, events, finished=True), 0)
+        async with self.pool.acquire() as connection:
+            await sessions.write(connection, sessions.changes(session, events, finished=True), 0, lease=lease)
         if not held:
             await release(self.pool, lease)
 
