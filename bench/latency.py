@@ -46,12 +46,14 @@ class Spread:
 class Latencies:
     """What a recorder is waited for.
 
-    From a room's creation to its first audio frame; from the end of speech, and of the silence that tells of
-    it, to the words in the journal; from the last leave to the completed row; and how far each reading came
+    From a room's creation to its first audio frame, and the part of it since the microphone was published
+    (the rest is the client's own way in); from the end of speech, and of the silence that tells of it, to
+    the words in the journal; from the last leave to the completed row; and how far each reading came
     from ten seconds after the one before.
     """
 
     join: Spread | None
+    listen: Spread | None
     utterance: Spread | None
     save: Spread | None
     punctuality: Spread | None
@@ -102,12 +104,13 @@ class Witness:
             self.saved.setdefault(row["session_id"], row["late"])
 
     async def _found(self, connection: "asyncpg.Connection[asyncpg.Record]") -> Latencies:
-        first = {r["room_name"]: r["at"] for r in await connection.fetch(_FIRST_FRAMES, list(self.rooms))}
-        joins = [(first[n] - at).total_seconds() for n, at in self.created.items() if n in first]
+        first = {r["room_name"]: r for r in await connection.fetch(_FIRST_FRAMES, list(self.rooms))}
+        joins = [(first[n]["until"] - at).total_seconds() for n, at in self.created.items() if n in first]
         rows = await connection.fetch(_READINGS, list(self.rooms))
         readings = [row["off"] for row in rows if row["off"] is not None]
         return Latencies(
             Spread.of(joins),
+            Spread.of([(row["until"] - row["at"]).total_seconds() for row in first.values()]),
             Spread.of([late - TELLING for late in self.words.values()]),
             Spread.of(list(self.saved.values())),
             Spread.of(readings),
@@ -138,11 +141,11 @@ select session_id, extract(epoch from clock_timestamp() - end_time)::float8 as l
 from sessions where room_name = any($1::text[]) and status = 'completed'
 """
 _FIRST_FRAMES = """
-select s.room_name, min((e.data ->> 'until')::timestamptz) as at
+select distinct on (s.room_name) s.room_name, e.at, (e.data ->> 'until')::timestamptz as until
 from session_events e join sessions s using (session_id)
 where e.kind = 'GapNoted' and e.data ->> 'what' = 'transcript' and s.room_name = any($1::text[])
   and e.data ->> 'reason' in ('subscribing', 'recorder_joined_late')
-group by 1
+order by s.room_name, until
 """
 _READINGS = """
 select abs(extract(epoch from at - lag(at) over (partition by session_id, track order by at)) - 10)::float8

@@ -29,9 +29,9 @@ too low a figure.\
 """
 
 LATENCY_LEGEND = f"""\
-first frame: of sound, after the room's creation; a client needs some of it to connect. words: in the journal,
-after the end of speech and the {TELLING:.2f} s of silence that tell of it. saved: the completed row, after
-the last leave. readings off: from ten seconds after the one before. What looks on looks every 20 ms.\
+first frame: of sound, after the room's creation, and after its microphone was published. words: in the
+journal, after the end of speech and the {TELLING:.2f} s of silence that tell of it. saved: the completed row,
+after the last leave. readings off: from ten seconds after the one before. What looks on looks every 20 ms.\
 """
 
 
@@ -51,11 +51,20 @@ def latency_table(costs: Sequence[Cost]) -> Table:
     result = Table(
         title="How soon (median / 95 % / worst)", caption=LATENCY_LEGEND, caption_justify="left", box=None
     )
-    for name in ("rooms", "cameras", "worker", "first frame", "words", "saved", "readings off"):
+    for name in (
+        "rooms",
+        "cameras",
+        "worker",
+        "first frame",
+        "from the mic",
+        "words",
+        "saved",
+        "readings off",
+    ):
         result.add_column(name, justify="left" if name == "worker" else "right", no_wrap=True)
     for cost in costs:
         if seen := cost.latencies:
-            spreads = (seen.join, seen.utterance, seen.save, seen.punctuality)
+            spreads = (seen.join, seen.listen, seen.utterance, seen.save, seen.punctuality)
             told = (str(spread) if spread else "-" for spread in spreads)
             result.add_row(str(cost.rooms), "2" if cost.cameras else "-", cost.worker, *told)
     return result

@@ -97,8 +97,8 @@ async def talk(rooms: list[str], pictures: list[Picture]) -> None:
         cameras: list[CameraLoop] = []
         busy = [asyncio.create_task(show(cameras))]
         for number, (room, pair) in enumerate(zip(rooms, people, strict=True)):
+            await asyncio.gather(*(talker.join(room) for talker in pair))
             for talker in pair:
-                await talker.join(room)
                 leaving.push_async_callback(talker.room.disconnect)
                 if pictures:
                     cameras.append(camera := CameraLoop(pictures))

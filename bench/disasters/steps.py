@@ -20,6 +20,7 @@ from bench.disasters.verdict import Loss
 from bench.disasters.wire import Held
 from bench.speech import sentence
 from bench.stack import new_room, until
+from db.queries import queries
 
 TALK_SECONDS = 4.0  # before and after: some sentences are in the journal, some follow
 LONG_SENTENCE = "0870"
@@ -37,6 +38,10 @@ class Step:
     play: Callable[["Step", Rig], Awaitable[Sequence[Row]]]
     statement: str = ""
     answer: bool = False
+
+    def __post_init__(self) -> None:
+        if self.statement and self.statement.removeprefix(COMMIT_AFTER) not in queries:
+            raise ValueError(f"{self.statement} is not in queries.sql: nothing would be held")
 
     @property
     def case(self) -> str:
@@ -172,7 +177,7 @@ async def _discard(work: Awaitable[object]) -> None:
     await work
 
 
-FIRST, APPEND, WRITE = "claim_session", "append_events", "write_session"
+FIRST, APPEND, WRITE = "claim_session", "write_changes", "write_session"
 STEPS = [
     Step("before the first flush", "job", first_flush, FIRST),
     Step("mid-utterance", "job", utterance),
@@ -181,12 +186,12 @@ STEPS = [
     Step("mid-utterance", "Whisper", utterance),
     Step("after the SFU restarted", "job", restart),
     Step("mid-flush", "job", flush, APPEND),
-    Step("mid-flush, written but not committed", "job", flush, APPEND, answer=True),
-    Step("mid-flush, committed unheard", "job", flush, COMMIT_AFTER + APPEND, answer=True),
+    Step("mid-flush, committed unheard", "job", flush, APPEND, answer=True),
     Step("mid-flush", "worker", flush, APPEND),
     Step("mid-flush", "PostgreSQL", flush, APPEND),
-    Step("mid-flush, committed unheard", "PostgreSQL", flush, COMMIT_AFTER + APPEND, answer=True),
+    Step("mid-flush, committed unheard", "PostgreSQL", flush, APPEND, answer=True),
     Step("mid-save", "job", save, WRITE),
+    Step("mid-save, written but not committed", "job", save, WRITE, answer=True),
     Step("mid-save", "worker", save, WRITE),
     Step("mid-save", "PostgreSQL", save, WRITE),
     Step("between save and answer", "job", answer, COMMIT_AFTER + WRITE, answer=True),

@@ -14,7 +14,7 @@ from tests.integration.busy_machine import on_a_busy_machine
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 # One of each kind; `python -m bench.chaos kills` plays them all.
 CASES = [
-    "job killed mid-flush, written but not committed",
+    "job killed mid-save, written but not committed",
     "PostgreSQL killed mid-flush, committed unheard",
     "job killed mid-save",
     "job killed between save and answer",
