@@ -1,6 +1,7 @@
 """Reading and writing sessions. Who may write one: see `db.lease`."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid5
@@ -72,7 +73,8 @@ async def write(
     if what.finished is None:
         await _write_changes(connection, what, first_seq, lease, room_sid)
         return
-    async with connection.transaction():
+    in_turn = connection.is_in_transaction()
+    async with nullcontext() if in_turn else connection.transaction():
         await _write_changes(connection, what, first_seq, lease, room_sid)
         await connection.execute(queries["write_session"], *what.finished)
 
