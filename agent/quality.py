@@ -24,7 +24,7 @@ from agent.watched import Watched
 log = structlog.stdlib.get_logger()
 
 BEGINNING_SECONDS = 90.0  # for which `sampled` video is subscribed all the time: short sessions are exact
-SAMPLE_SECONDS = 3.0  # of each interval from then on
+SAMPLE_SECONDS = 2.0  # of each interval from then on
 SOURCES = {
     rtc.TrackSource.SOURCE_CAMERA: "camera",
     rtc.TrackSource.SOURCE_MICROPHONE: "microphone",
@@ -80,6 +80,8 @@ class Quality:
     def _subscribed(
         self, track: rtc.Track, publication: rtc.RemoteTrackPublication, who: rtc.RemoteParticipant
     ) -> None:
+        if not is_recorded(who):
+            return
         watched = Watched(track, publication, storable(who.identity))
         self._watched[publication.sid] = watched
         self._reading.start(self._read(watched))

@@ -56,6 +56,7 @@ class Transcription:
         self._delay_of = delay_of  # how late a track is heard, by track sid
         self._ears: dict[str, Ear] = {}  # by track_sid
         self._listening = Tasks()
+        self._begun = asyncio.Event()
         self._closing = False
         listen(room, "track_published", self._subscribe)
         listen(room, "reconnected", self.subscribe_to_those_already_here)
@@ -64,6 +65,7 @@ class Transcription:
 
     def subscribe_to_those_already_here(self) -> None:
         """Tracks published before we came, or came back, get no `track_published`."""
+        self._begun.set()
         for publication, participant in published_already(self._room):
             self._subscribe(publication, participant)
 
@@ -87,7 +89,7 @@ class Transcription:
     def _subscribed(
         self, track: rtc.Track, publication: rtc.RemoteTrackPublication, who: rtc.RemoteParticipant
     ) -> None:
-        if isinstance(track, rtc.RemoteAudioTrack):
+        if isinstance(track, rtc.RemoteAudioTrack) and is_recorded(who):
             self._listening.start(self._listen(track, publication, storable(who.identity)))
 
     def _unsubscribed(self, track: rtc.Track | None) -> None:
@@ -98,6 +100,7 @@ class Transcription:
         self, track: rtc.RemoteAudioTrack, publication: rtc.RemoteTrackPublication, identity: str
     ) -> None:
         """Listen while we are subscribed; should it fail, say what was missed and listen again."""
+        await self._begun.wait()  # until it is known since when each microphone is on
         while publication.track is track and not self._closing:
             missed_since = await self._listen_once(track, publication, identity)
             if missed_since is None:

@@ -47,6 +47,7 @@ class Cost:
     database_cpu: float
     talkers_cpu: float
     machine_busy: float  # percent of all cores together, whoever used them
+    asked: int = 0  # transcription requests from the first room's beginning to the last one's row
 
     @property
     def cpu_per_room(self) -> float:

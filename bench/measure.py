@@ -39,9 +39,12 @@ def measure(worker: Worker, case: Case, given: Services, camera: Path, say: Say)
     rooms = [f"{ROOM_PREFIX}{uuid4()}" for _ in range(case.rooms)]
     if not worker.records:
         return _measured(worker, case, given, camera, rooms, say)
+    before, _ = heard(given.whisper_port)
     with witnessed(given, rooms) as witness:
         cost = _measured(worker, case, given, camera, rooms, say)
-    return replace(cost, kept=asyncio.run(kept(given.database_url, rooms)), latencies=witness.latencies)
+    asked = heard(given.whisper_port)[0] - before
+    left = asyncio.run(kept(given.database_url, rooms))
+    return replace(cost, asked=asked, kept=left, latencies=witness.latencies)
 
 
 def _measured(worker: Worker, case: Case, given: Services, camera: Path, rooms: list[str], say: Say) -> Cost:

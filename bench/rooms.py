@@ -46,6 +46,7 @@ def rooms(
     cameras: Annotated[
         bool, typer.Option(help="Measure rooms with two 720p cameras, each way to record them")
     ] = True,
+    jobs: Annotated[str, typer.Option(help="Recorders measured without cameras")] = ",".join(RECORDERS),
     baseline: Annotated[bool, typer.Option(help="Measure the usual way too")] = True,
     json: Annotated[Path | None, typer.Option(help="Write all figures to this file", dir_okay=False)] = None,
 ) -> None:
@@ -55,7 +56,8 @@ def rooms(
     for media in [False] * audio + [True] * cameras:
         for count in _counts(rooms):
             case = Case(count, media, max(warm_up, SAMPLED_AFTER) if media else warm_up, seconds)
-            workers = ([BASELINE] if baseline else []) + list((VIDEO if media else RECORDERS).values())
+            recorders = VIDEO.values() if media else _recorders(jobs)
+            workers = [*([BASELINE] if baseline else []), *recorders]
             plan += [(worker, case) for worker in workers]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends our children too, as Ctrl-C does
     costs: list[Cost] = []
@@ -88,7 +90,9 @@ def _told(worker: Worker, case: Case, given: Services, camera: Path, prefix: str
     say(f"{prefix}: starting")
     cost = measure(worker, case, given, camera, lambda line: say(f"{prefix}: {line}"))
     say(f"{prefix}: {cost.cpu_per_room:.1f} % of a core and {cost.mb_per_room:.1f} MB per room")
-    say(f"{prefix}: {cost.utterances} utterances heard; {cost.kept or 'keeps no record'}")
+    if cost.kept:
+        say(f"{prefix}: of {cost.asked} utterances heard in all, {cost.kept.lines} are in the records")
+    say(f"{prefix}: {cost.utterances} utterances heard meanwhile; {cost.kept or 'keeps no record'}")
     say(f"{prefix}: done after {time.monotonic() - began:.0f} s")
     return cost
 
@@ -99,6 +103,12 @@ def _report(costs: list[Cost], json: Path | None, run: dict[str, Any]) -> None:
     if json:
         write_json(json, costs, run)
         say(f"figures in {json}")
+
+
+def _recorders(jobs: str) -> list[Worker]:
+    if not (names := jobs.split(",")) or not RECORDERS.keys() >= set(names):
+        raise typer.BadParameter(f"of {', '.join(RECORDERS)}", param_hint="--jobs")
+    return [RECORDERS[name] for name in names]
 
 
 def _counts(rooms: str) -> list[int]:

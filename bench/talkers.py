@@ -25,7 +25,7 @@ from bench.camera_loop import load as load_pictures
 SAMPLE_RATE = 48_000
 CHUNK = SAMPLE_RATE // 5
 BREATH = 0.4  # seconds between two turns
-BETWEEN_ROOMS = 0.3  # seconds: rooms begin one by one, as they do in life
+BETWEEN_ROOMS = 2.0  # seconds: rooms begin one by one, as they do in life
 
 
 class Talker:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from agent.session.counters import InboundCounters
 from agent.session.perceived import freezes_between, hearing_between
 
+MAY_WAIT = 2  # frames that came and are not decoded yet
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
@@ -57,11 +59,16 @@ def _fps(earlier: InboundCounters, later: InboundCounters) -> float | None:
     """Of frames received or decoded, whichever are more.
 
     libwebrtc counts as received one frame where a retransmission completes several, and a busy machine
-    decodes fewer than came.
+    decodes fewer than came. Where they came steadily, by the time from frame to frame: of a short interval's
+    edges, a frame more or less would tell.
     """
     seconds = later.timestamp - earlier.timestamp
     if earlier.video is None or later.video is None or seconds <= 0:
         return None
     received = later.video.frames_received - earlier.video.frames_received
     decoded = later.video.frames_decoded - earlier.video.frames_decoded
+    delay = later.video.frame_delay - earlier.video.frame_delay
+    all_decoded = decoded > 0 and received - decoded <= MAY_WAIT and earlier.video.frames_decoded > 0
+    if all_decoded and abs(seconds - delay) <= MAY_WAIT * delay / decoded:
+        return decoded / delay
     return max(received, decoded, 0) / seconds

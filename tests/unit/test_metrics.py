@@ -72,6 +72,25 @@ def test_pictures_held_up_behind_the_first_one_do_not_count_as_their_usual_pace(
     assert restarted.fps is None
 
 
+def test_frames_that_come_steadily_are_counted_by_the_time_between_them_and_not_by_when_we_look() -> None:
+    def looked_at(timestamp: float, frames: int, last_frame_at: float) -> InboundCounters:
+        video = VideoCounters(frames_received=frames, frames_decoded=frames, frame_delay=last_frame_at)
+        return InboundCounters(
+            timestamp=timestamp, bytes_received=0, packets_received=0, packets_lost=0, video=video
+        )
+
+    def fps(first: InboundCounters, last: InboundCounters) -> float | None:
+        interval = between(first, last)
+        assert interval is not None
+        return interval.fps
+
+    # 30 a second: 46 of them between looks that are 1.5 s apart, from just before one to just after one
+    just_before, just_after = looked_at(1.032, 30, 1.0), looked_at(2.534, 76, 2.0 + 16 / 30)
+    assert fps(just_before, just_after) == pytest.approx(30)
+    # the picture stands still from 2.0 on
+    assert fps(looked_at(1.0, 30, 1.0), looked_at(2.5, 60, 2.0)) == pytest.approx(30 / 1.5)
+
+
 def test_an_interval_is_what_passed_between_two_readings() -> None:
     track = Subscription()
     track.receive(5000, frames=900)
