@@ -2,8 +2,9 @@
 
 Run it with `python -m bench.database`. A real PostgreSQL with its default settings (each write is on disk
 before it is answered); recorders without rooms hold leases and flush what a room of two talkers makes them
-flush, each at its own times, by the recorder's own code, and late from when it was due. More
-rooms at each step, until the answers come late.
+flush, each at its own times, by the recorder's own code; an answer's time counts from when the flush was due.
+More rooms at each step, until the answers come late. PostgreSQL's own work is told as well: here it shares
+the cores with the load, which is on other machines where recorders are.
 """
 
 import asyncio
@@ -15,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -27,7 +27,7 @@ from uuid import uuid4
 import asyncpg
 import typer
 
-from agent.local.postgres import EmbeddedPostgres
+from agent.local.postgres import EmbeddedPostgres, running_postgres
 from agent.session.errors import RecorderError
 from agent.session.events import Event, QualityRead, UtteranceHeard
 from agent.session.rooms import SessionInfo
@@ -76,7 +76,10 @@ def database(
 ) -> None:
     counts = ascending(rooms, "--rooms", least=1)
     steps: list[Step] = []
-    with tempfile.TemporaryDirectory(prefix="bench-database-") as folder, _postgres(Path(folder)) as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-database-") as folder,
+        running_postgres(Path(folder)) as server,
+    ):
         asyncio.run(migrate(server.dsn))
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(processes, mp_context=context) as pool:
@@ -90,16 +93,6 @@ def database(
     if json_file:
         json_file.write_text(json.dumps([asdict(step) for step in steps], indent=2) + "\n")
     _tell(steps, markdown=markdown)
-
-
-@contextmanager
-def _postgres(folder: Path) -> Iterator[EmbeddedPostgres]:
-    server = EmbeddedPostgres(folder)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
 
 
 def _step(

@@ -106,7 +106,8 @@ def _report(costs: list[Cost], json: Path | None, run: dict[str, Any]) -> None:
 
 
 def _recorders(jobs: str) -> list[Worker]:
-    if not (names := jobs.split(",")) or not RECORDERS.keys() >= set(names):
+    names = jobs.split(",")
+    if not RECORDERS.keys() >= set(names):
         raise typer.BadParameter(f"of {', '.join(RECORDERS)}", param_hint="--jobs")
     return [RECORDERS[name] for name in names]
 

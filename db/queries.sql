@@ -127,7 +127,8 @@ update recorder_starts set at = least(at, now() - make_interval(secs => $3)) whe
 -- name: write_changes
 -- In one statement: the lease is renewed, in the room's present sid ($5), and the events are journaled, with what they
 -- tell of readings and stays. Nothing without the lease; $2 is null where a transaction has it already. It counts as
--- renewed when this was sent: whoever dies next is not said to have told what came after ($4: the lease in seconds).
+-- renewed 0.2 s before this arrived, when it was not sent yet: whoever dies next is not said to have told what came
+-- after ($4: the lease in seconds).
 with renewed as (
     update sessions
     set lease_expires_at = now() + make_interval(secs => $4::float8 - 0.2), room_sid = coalesce($5, room_sid)

@@ -70,13 +70,11 @@ async def write(
     All of it or nothing; with a `lease`, which is renewed in this room, else in the caller's turn. Writing
     the same changes with the same numbers again changes nothing. Raises `LeaseLost` when it is not ours.
     """
-    if what.finished is None:
+    whole = what.finished is None or connection.is_in_transaction()
+    async with nullcontext() if whole else connection.transaction():
         await _write_changes(connection, what, first_seq, lease, room_sid)
-        return
-    in_turn = connection.is_in_transaction()
-    async with nullcontext() if in_turn else connection.transaction():
-        await _write_changes(connection, what, first_seq, lease, room_sid)
-        await connection.execute(queries["write_session"], *what.finished)
+        if what.finished is not None:
+            await connection.execute(queries["write_session"], *what.finished)
 
 
 async def _write_changes(

@@ -80,10 +80,18 @@ class EmbeddedPostgres:
 
 
 @contextmanager
-def run_postgres(data_dir: Path) -> Iterator[str]:
-    """A PostgreSQL for the length of a `with`, keeping its data in `data_dir`; yields its address."""
+def running_postgres(data_dir: Path) -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL for the length of a `with`, keeping its data in `data_dir`."""
     server = EmbeddedPostgres(data_dir)
     try:
-        yield server.start()
+        server.start()
+        yield server
     finally:
         server.stop()
+
+
+@contextmanager
+def run_postgres(data_dir: Path) -> Iterator[str]:
+    """The same; yields its address."""
+    with running_postgres(data_dir) as server:
+        yield server.dsn
