@@ -40,7 +40,7 @@ def dev() -> None:
         _migrate(complete)
         with running_web(complete) as web:
             _say(f"session history, signed in: {web.link()}")
-            asyncio.run(_work(complete, drain=False, health_host="127.0.0.1"))
+            _work(complete, drain=False, health_host="127.0.0.1")
 
 
 @app.command()
@@ -49,7 +49,7 @@ def start() -> None:
     settings = _settings()
     logs.configure(settings.recorder_log_level)
     settings.require_complete()
-    asyncio.run(_work(settings, drain=True))
+    _work(settings, drain=True)
 
 
 @app.command()
@@ -127,9 +127,16 @@ def show_settings(
     print_settings(Settings, markdown=markdown)
 
 
-async def _work(settings: Settings, *, drain: bool, health_host: str = "") -> None:
+def _work(settings: Settings, *, drain: bool, health_host: str = "") -> None:
     """Work until told to stop; told twice, stop at once."""
-    from agent.worker import running  # noqa: PLC0415  (slow to import; --help need not)
+    from agent.worker import prepare  # noqa: PLC0415  (slow to import; --help need not)
+
+    prepare(settings)
+    asyncio.run(_worked(settings, drain=drain, health_host=health_host))
+
+
+async def _worked(settings: Settings, *, drain: bool, health_host: str) -> None:
+    from agent.worker import running  # noqa: PLC0415
 
     told_to_stop, ready = asyncio.Event(), asyncio.Event()
     us = asyncio.current_task()

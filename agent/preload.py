@@ -11,12 +11,13 @@ from threading import Thread
 
 import anyio._backends._asyncio  # noqa: F401  (anyio and openai import these at first use, in a job's loop)
 import httpx2
+import livekit.agents.ipc._preload  # what the framework loads in advance
 import livekit.local_inference
 import livekit.plugins.openai
 import numpy as np
 import openai.resources.audio.transcriptions  # noqa: F401
 
-import agent.worker  # noqa: F401  (what a job runs is looked up there)
+import agent.job  # noqa: F401  (what a job runs is looked up there)
 from agent.audio_files import flac
 from agent.recognition import Recogniser
 from agent.session.errors import TranscriptionUnavailable

@@ -1,45 +1,27 @@
-"""Composition root of the worker: who is recorded, by which job, and how a job begins and ends.
-
-Job processes import this module by name, so importing it does nothing but define.
-"""
+"""Composition root of the worker: which rooms it takes, and what it does beside recording them."""
 
 import asyncio
 import errno
-import math
 import os
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from importlib import import_module
-from time import monotonic
 
 import structlog
-from livekit.agents import (
-    AgentServer,
-    JobContext,
-    JobExecutorType,
-    JobProcess,
-    JobRequest,
-    WorkerPermissions,
-)
 
-from agent.allowance import Allowance
+from agent import fork_server
+from agent.agent_server import PRELOAD, build_server
 from agent.capacity import Capacity, Meter
-from agent.clock import clock
 from agent.duty import Duty
 from agent.health import Health
 from agent.http_server import served
 from agent.late_words import keep_transcribing_late
-from agent.logs import configure_process
 from agent.metrics import Metrics
-from agent.recognition import Recogniser
 from agent.reconciler import Reconciler
-from agent.recorder import WORKER, Recorder, worker_name
+from agent.recorder import WORKER, worker_name
 from agent.replay import keep_replaying
-from agent.room import RoomRecording
 from agent.session.errors import ServiceNotStarted, what_failed
-from agent.session.rooms import session_info
 from agent.settings import Settings, settings_from_environment
 from agent.watch import Watch
 from agent.webhooks import Webhook
@@ -49,64 +31,28 @@ from db.sessions import purge_journal
 
 log = structlog.stdlib.get_logger()
 
-# LiveKit sends a worker no rooms above this load, and drops the room without a word when all are above it.
-TARGET_LOAD = 0.7
 FRAMEWORK_DEFAULTS = {
     # Models for turn detection: 244 MB that a recorder has no use for.
     "LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE": "0",
     # A watchdog of the event loop wakes each process 100 times a second: 2 % of a core, idle ones included.
     "LIVEKIT_AGENTS_LOOP_BLOCK_WARN_MS": "0",
 }
-PRELOAD = "agent.preload"
 PURGE_SECONDS = 3600.0
 START_SECONDS = 120.0  # for LiveKit to be there; one that goes away later is awaited for ever
 
-_recordings: dict[str, AsyncExitStack] = {}  # by job id: what ends a job's recording
 
-
-def build_server(
-    settings: Settings,
-    accepted: dict[str, float],
-    duty: Duty,
-    metrics: Metrics,
-    capacity: Capacity,
-    *,
-    health_host: str = "",
-) -> AgentServer:
-    """The worker: hidden, data only, dispatched automatically, warm for the next room.
-
-    `accepted` is told when a room was accepted (`monotonic` seconds, by room sid).
-    """
+def prepare(settings: Settings) -> None:
+    """Load what jobs need and begin what forks them: before there is a thread or an event loop."""
     for name, value in FRAMEWORK_DEFAULTS.items():
         os.environ.setdefault(name, value)
-    server = AgentServer(
-        ws_url=settings.livekit_url,
-        api_key=settings.livekit_api_key,
-        api_secret=settings.livekit_api_secret.get_secret_value(),
-        permissions=WorkerPermissions(
-            hidden=True,
-            can_publish=False,
-            can_subscribe=True,
-            can_publish_data=True,
-            can_update_metadata=False,
-        ),
-        load_fnc=partial(_load, capacity, duty),
-        max_retry=sys.maxsize,  # after its 16 attempts, two minutes, the framework would never register again
-        load_threshold=math.inf,  # ours to say no would lose the room; `_load` tells LiveKit to ask another
-        job_executor_type=JobExecutorType(settings.recorder_jobs),
-        num_idle_processes=settings.recorder_idle_processes,
-        setup_fnc=_set_up_process,
-        preload_modules=[PRELOAD],
-        host=health_host,
-        port=settings.recorder_health_port,
-        log_level=settings.recorder_log_level.replace("WARNING", "WARN"),
-    )
-    server.rtc_session(
-        record,
-        on_request=partial(_accept_coaching_rooms, settings.recorder_room_prefix, accepted, metrics),
-        on_session_end=finish,
-    )
-    return server
+    os.environ.update(settings.as_environment())  # jobs read their settings from there
+    settings_from_environment.cache_clear()
+    settings_from_environment()
+    os.environ.pop(WORKER, None)
+    worker_name()  # and whose they are
+    import_module(PRELOAD)
+    if settings.recorder_jobs == "process":
+        fork_server.start()
 
 
 @asynccontextmanager
@@ -115,13 +61,9 @@ async def running(
 ) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """A registered worker with its housekeeping; closed, with every session saved, at the end.
 
-    What it gives lets the sessions of the worker end first.
+    Call `prepare` before. What it gives lets the sessions of the worker end first.
     """
-    os.environ.update(settings.as_environment())  # job processes read their settings from there
-    os.environ.pop(WORKER, None)
-    worker = worker_name()  # and whose they are
-    if settings.recorder_jobs == "thread":
-        import_module(PRELOAD)
+    worker = worker_name()
     accepted: dict[str, float] = {}
     duty, metrics, capacity = Duty(), Metrics(), Capacity(settings.recorder_max_rooms, Meter().cores)
     server = build_server(settings, accepted, duty, metrics, capacity, health_host=health_host)
@@ -173,67 +115,6 @@ def _why_it_did_not_start(server: asyncio.Task[None], settings: Settings) -> Ser
     return ServiceNotStarted(
         f"the worker could not register with LiveKit ({type(error).__name__}): see `python -m agent doctor`"
     )
-
-
-async def record(ctx: JobContext) -> None:
-    """A job begins: join the room and record it until `finish`."""
-    clock.set()  # this process may have waited for hours
-    settings = settings_from_environment()
-    room = ctx.job.room
-    info, problems = session_info(room.name, room.sid, room.metadata, settings.recorder_room_prefix)
-    ctx.log_context_fields = {"room": room.name, "room_sid": room.sid, "session_id": str(info.session_id)}
-    for problem in problems:
-        log.warning("room_metadata_ignored", problem=problem)
-    async with AsyncExitStack() as stack:
-        pool = await open_pool(settings.database_url.get_secret_value())
-        stack.push_async_callback(pool.close)
-        recogniser: Recogniser = ctx.proc.userdata["recogniser"]
-        stack.push_async_callback(recogniser.aclose)
-        spool_dir = settings.recorder_spool_dir
-        allowance = Allowance(spool_dir, settings.recorder_spool_mb * 1_000_000, "RECORDER_SPOOL_MB")
-        recorder = Recorder(info, pool, spool_dir, allowance=allowance)
-        recording = RoomRecording(ctx, recorder, recogniser, settings)
-        if await recording.begin():
-            stack.push_async_callback(recording.end)
-            _recordings[ctx.job.id] = stack.pop_all()
-            log.info("recording_began", pid=os.getpid())
-            return
-    ctx.shutdown("nothing to record")
-
-
-async def finish(ctx: JobContext) -> None:
-    """A job ends: LiveKit closed the room, or the worker is told to stop."""
-    if stack := _recordings.pop(ctx.job.id, None):
-        await stack.aclose()
-
-
-async def _accept_coaching_rooms(
-    prefix: str, accepted: dict[str, float], metrics: Metrics, request: JobRequest
-) -> None:
-    """Answers at once: LiveKit waits no more than 3 s, and a room that nobody answered for is lost."""
-    if request.room.name.startswith(prefix):
-        accepted[request.room.sid] = monotonic()
-        metrics.recorders_started.labels("livekit").inc()
-        await request.accept()
-    else:
-        await request.reject(terminate=False)
-
-
-def _load(capacity: Capacity, duty: Duty, server: AgentServer) -> float:
-    """Share of the rooms that we take; above LiveKit's target only when no more are to come."""
-    rooms = len(server.active_jobs)
-    if not (duty.takes_rooms and capacity.takes(rooms, others_ready=duty.others_ready)):
-        return 1.0
-    return TARGET_LOAD * rooms / max(capacity.rooms, rooms + 1)
-
-
-def _set_up_process(process: JobProcess) -> None:
-    """What would hold up a job's event loop (certificates take 0.1 s to load) is done while none waits."""
-    settings = settings_from_environment()
-    if process.executor_type is JobExecutorType.PROCESS:
-        configure_process(settings.recorder_log_level)
-    process.userdata["recogniser"] = recogniser = Recogniser(settings)
-    recogniser.prepare()
 
 
 async def _keep_purging(pool: Pool) -> None:

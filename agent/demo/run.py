@@ -15,7 +15,7 @@ from agent.demo.report import print_record
 from agent.demo.script import Played, play
 from agent.local.services import local_services
 from agent.settings import Settings
-from agent.worker import running
+from agent.worker import prepare, running
 from db.pool import migrate, open_pool
 from db.sessions import load_record
 
@@ -35,6 +35,7 @@ def run_demo(settings: Settings, console: Console) -> int:
 
     with (folder / LOG).open("w") as log_file, local_services(settings, say) as complete:
         logs.configure(settings.recorder_log_level, log_file)
+        prepare(complete)
         played, record = asyncio.run(_held(complete, say))
     return _judged(console, played, record, folder / LOG)
 

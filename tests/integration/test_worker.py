@@ -3,7 +3,9 @@
 import signal
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 from livekit import api
 
@@ -120,3 +122,39 @@ async def _recorders(stack: Stack, room: str, count: int) -> bool:
     async with api.LiveKitAPI(stack.sfu.url, stack.sfu.api_key, stack.sfu.api_secret) as livekit:
         there = await livekit.room.list_participants(api.ListParticipantsRequest(room=room))
     return sum(participant.permission.hidden for participant in there.participants) == count
+
+
+async def test_a_worker_records_on_when_what_forks_its_jobs_dies(stack_of_its_own: Stack) -> None:
+    stack, before, after = stack_of_its_own, new_room(), new_room()
+    async with stack.joining(before, "student-1", microphone=False) as student:
+        await until(lambda: stack.log("session_claimed", room=before))
+        _forking(stack).kill()
+        await stack.tell(student, "Said after it died.")
+        async with stack.joining(after, "student-2", microphone=False) as other:
+            await until(lambda: stack.log("session_claimed", room=after))
+            await stack.tell(other, "Said to one forked by its successor.")
+    for room, said in ((before, "Said after it died."), (after, "Said to one forked by its successor.")):
+        record = await until(lambda room=room: _completed(stack, room))
+        assert [entry["text"] for entry in record["transcript"]] == [said]
+        assert len(record["participants"]) == 1
+
+
+async def test_nothing_of_a_worker_stays_when_it_is_killed(stack_of_its_own: Stack) -> None:
+    forks = _forking(stack_of_its_own)
+    jobs = forks.children()
+    stack_of_its_own.worker.kill()
+    _, alive = psutil.wait_procs([forks, *jobs], timeout=30)
+    assert jobs
+    assert not alive
+
+
+async def _completed(stack: Stack, room: str) -> dict[str, Any] | None:
+    record = await stack.record(room)
+    return record if record and record["status"] == "completed" else None
+
+
+def _forking(stack: Stack) -> psutil.Process:
+    """The fork of the worker that its job processes are forked from."""
+    worker = psutil.Process(stack.worker.pid)
+    (found,) = [child for child in worker.children() if child.cmdline() == worker.cmdline()]
+    return found

@@ -1,0 +1,65 @@
+"""How a job begins and ends: one room, recorded in a process or a thread of its own.
+
+Job processes import this module by name, so importing it does nothing but define.
+"""
+
+import os
+from contextlib import AsyncExitStack
+
+import structlog
+from livekit.agents import JobContext, JobExecutorType, JobProcess
+
+from agent.allowance import Allowance
+from agent.clock import clock
+from agent.logs import configure_process
+from agent.recognition import Recogniser
+from agent.recorder import Recorder
+from agent.room import RoomRecording
+from agent.session.rooms import session_info
+from agent.settings import settings_from_environment
+from db.pool import open_pool
+
+log = structlog.stdlib.get_logger()
+
+_recordings: dict[str, AsyncExitStack] = {}  # by job id: what ends a job's recording
+
+
+def set_up_process(process: JobProcess) -> None:
+    """What would hold up a job's event loop (certificates take 0.1 s to load) is done while none waits."""
+    settings = settings_from_environment()
+    if process.executor_type is JobExecutorType.PROCESS:
+        configure_process(settings.recorder_log_level)
+    process.userdata["recogniser"] = recogniser = Recogniser(settings)
+    recogniser.prepare()
+
+
+async def record(ctx: JobContext) -> None:
+    """A job begins: join the room and record it until `finish`."""
+    clock.set()  # this process may have waited for hours
+    settings = settings_from_environment()
+    room = ctx.job.room
+    info, problems = session_info(room.name, room.sid, room.metadata, settings.recorder_room_prefix)
+    ctx.log_context_fields = {"room": room.name, "room_sid": room.sid, "session_id": str(info.session_id)}
+    for problem in problems:
+        log.warning("room_metadata_ignored", problem=problem)
+    async with AsyncExitStack() as stack:
+        pool = await open_pool(settings.database_url.get_secret_value())
+        stack.push_async_callback(pool.close)
+        recogniser: Recogniser = ctx.proc.userdata["recogniser"]
+        stack.push_async_callback(recogniser.aclose)
+        spool_dir = settings.recorder_spool_dir
+        allowance = Allowance(spool_dir, settings.recorder_spool_mb * 1_000_000, "RECORDER_SPOOL_MB")
+        recorder = Recorder(info, pool, spool_dir, allowance=allowance)
+        recording = RoomRecording(ctx, recorder, recogniser, settings)
+        if await recording.begin():
+            stack.push_async_callback(recording.end)
+            _recordings[ctx.job.id] = stack.pop_all()
+            log.info("recording_began", pid=os.getpid())
+            return
+    ctx.shutdown("nothing to record")
+
+
+async def finish(ctx: JobContext) -> None:
+    """A job ends: LiveKit closed the room, or the worker is told to stop."""
+    if stack := _recordings.pop(ctx.job.id, None):
+        await stack.aclose()
