@@ -40,9 +40,9 @@ async def rolling_deploy(
         for worker in old:
             await _replace(rig, worker)
             say(f"  {worker.name} drains, its successor is there")
+        drained = await _drained(old)
         until_over = datetime.now(UTC)
     case = f"{workers} worker{'s' * (workers > 1)} replaced, {rooms} rooms"
-    drained = await _drained(old)
     registered = await rig.pool.fetchval("select count(*) from workers")
     meanwhile = [t for t in load.truths if any(began < stay.joined_at < until_over for stay in t.stays)]
     recorders = [len(rig.log("recording_began", room=truth.room)) for truth in load.truths]
