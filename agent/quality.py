@@ -8,6 +8,7 @@ import structlog
 from livekit import rtc
 
 from agent.clock import now
+from agent.forwarding import forward
 from agent.handlers import listen
 from agent.presence import is_recorded, published_already
 from agent.recorder import Recorder
@@ -24,7 +25,7 @@ from agent.watched import Watched
 log = structlog.stdlib.get_logger()
 
 BEGINNING_SECONDS = 90.0  # for which `sampled` video is subscribed all the time: short sessions are exact
-SAMPLE_SECONDS = 2.0  # of each interval from then on
+SAMPLE_SECONDS = 1.8  # of each interval from then on
 SOURCES = {
     rtc.TrackSource.SOURCE_CAMERA: "camera",
     rtc.TrackSource.SOURCE_MICROPHONE: "microphone",
@@ -117,7 +118,11 @@ class Quality:
             later = await watched.counters()
             if earlier and later:
                 later = watched.without_farewell(later, earlier)
-            if earlier and later and (interval := between(earlier, later, steady=steady)):
+            if (
+                earlier
+                and later
+                and (interval := between(earlier, later, steady=steady, resumed=watched.resumed))
+            ):
                 last = watched.gone or watched.publication.muted
                 self._record(watched, interval, watched.losses.take(later, last=last), later)
                 later = later.after(earlier)
@@ -154,20 +159,23 @@ class Quality:
         )
 
     async def _sample(self, publication: rtc.RemoteTrackPublication, who: rtc.RemoteParticipant) -> None:
-        """Subscribe to a camera for its beginning, and then for a moment of each interval.
+        """Watch a camera for its beginning, and then for a moment of each interval.
 
-        `_read` takes the reading as each of them ends.
+        It stays subscribed: LiveKit's server sends nothing of it between the samples. `_read` takes the
+        reading as each of them ends.
         """
-        seconds = ceil(BEGINNING_SECONDS / self._interval) * self._interval + SAMPLE_SECONDS
+        publication.set_subscribed(True)
+        await asyncio.sleep(ceil(BEGINNING_SECONDS / self._interval) * self._interval + SAMPLE_SECONDS)
         while self._room.isconnected() and publication.sid in who.track_publications:
-            publication.set_subscribed(not publication.muted or seconds > SAMPLE_SECONDS)
-            await asyncio.sleep(seconds)
             if watched := self._watched.get(publication.sid):
-                watched.sampled = True
-                watched.end()
-            publication.set_subscribed(False)
-            seconds = SAMPLE_SECONDS
+                watched.rest()
+                forward(publication, wanted=False)
             await asyncio.sleep(self._interval - SAMPLE_SECONDS)
+            if watched and watched is self._watched.get(publication.sid) and not publication.muted:
+                await watched.resume()
+                forward(publication, wanted=True)
+                self._reading.start(self._read(watched))
+            await asyncio.sleep(SAMPLE_SECONDS)
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     recorder_stats_interval: float = Field(10.0, ge=1, le=60, description="Seconds between quality readings")
     recorder_video: Literal["always", "sampled", "never"] = Field(
         "sampled",
-        description="How cameras are subscribed for their readings: sampled (for 90 s, then 2 s of each "
+        description="How cameras are received for their readings: sampled (for 90 s, then 1.8 s of each "
         "interval), always (exact, with each freeze; decoding it costs ten times as much), never (no "
         "figures for video)",
     )

@@ -28,7 +28,8 @@ class Watched:
     publication: rtc.RemoteTrackPublication
     identity: str
     gone: bool = False
-    sampled: bool = False  # it is we who end it, not the track
+    resting: bool = False  # it is we who ended it, not the track
+    resumed: bool = False  # after a rest: its counters go on
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     losses: LossByLeg = field(default_factory=LossByLeg)
     delay: float = 0.0
@@ -39,6 +40,18 @@ class Watched:
         """Take the last reading."""
         self.gone = True
         self.changed.set()
+
+    def rest(self) -> None:
+        """Take the last reading of a sample."""
+        self.resting = True
+        self.end()
+
+    async def resume(self) -> None:
+        """Begin the next sample."""
+        await self.counters()
+        self.gone = self.resting = False
+        self.resumed = True
+        self.changed.clear()
 
     async def counters(self) -> InboundCounters | None:
         """As they are now; None before the first packet."""
@@ -58,12 +71,13 @@ class Watched:
         """
         clock = asyncio.get_running_loop().time
         began = looked_at = clock()
-        before: InboundCounters | None = None
+        before = self._latest if self.resumed else None
+        shown = before.video.frames_received if before and before.video else 0
         while not self.gone and not self.publication.muted:
             counters = await self.counters()
             if counters and (counters.video is None or (before and clock() - began > FRAMELESS)):
                 return counters
-            if counters and counters.video and counters.video.frames_received:
+            if counters and counters.video and counters.video.frames_received > shown:
                 return before or counters.nothing_yet(clock() - looked_at)
             before, looked_at = counters, clock()
             await asyncio.sleep(FIRST_LOOKS if clock() - began < FRAMELESS else LATER_LOOKS)
@@ -79,7 +93,7 @@ class Watched:
 
     def without_farewell(self, later: InboundCounters, earlier: InboundCounters) -> InboundCounters:
         """The last counters of a track without what LiveKit's server added itself."""
-        return later.without_farewell(earlier) if self.gone and not self.sampled else later
+        return later.without_farewell(earlier) if self.gone and not self.resting else later
 
     async def due_or_changed(self, due: float) -> bool:
         """Wait until a reading is due (False) or something changed (True).

@@ -25,12 +25,17 @@ class Interval:
 
 
 def between(
-    earlier: InboundCounters, later: InboundCounters, *, steady: InboundCounters | None = None
+    earlier: InboundCounters,
+    later: InboundCounters,
+    *,
+    steady: InboundCounters | None = None,
+    resumed: bool = False,
 ) -> Interval | None:
     """The interval between two readings; None when the counters restarted or no time passed.
 
     `steady`: counters from which on pictures came at their usual pace, where `earlier` is before the first:
-    that one is large and takes its time, and those behind it come the faster.
+    that one is large and takes its time, and those behind it come the faster. `resumed`: before `earlier`
+    nothing was sent for a while, which is no freeze.
     `packets_lost` falls when a late packet arrives after all (RFC 3550 A.3), so an interval's loss is never
     below zero.
     """
@@ -39,7 +44,8 @@ def between(
     bits = 8 * (later.bytes_received - earlier.bytes_received)
     if seconds <= 0 or received < 0 or bits < 0:
         return None
-    freezes = freezes_between(earlier.video, later.video)
+    seen = steady if resumed else earlier
+    freezes = freezes_between(seen.video, later.video) if seen else None
     concealed, mos = hearing_between(earlier, later)
     return Interval(
         seconds=seconds,

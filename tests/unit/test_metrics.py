@@ -91,6 +91,26 @@ def test_frames_that_come_steadily_are_counted_by_the_time_between_them_and_not_
     assert fps(looked_at(1.0, 30, 1.0), looked_at(2.5, 60, 2.0)) == pytest.approx(30 / 1.5)
 
 
+def test_a_camera_of_which_nothing_was_sent_for_a_while_did_not_freeze() -> None:
+    def shown(timestamp: float, frames: int, *, freezes: int, delay: float) -> InboundCounters:
+        video = VideoCounters(
+            frames_received=frames, frames_decoded=frames, freeze_count=freezes, frame_delay=delay
+        )
+        return InboundCounters(
+            timestamp=timestamp, bytes_received=0, packets_received=0, packets_lost=0, video=video
+        )
+
+    resting = shown(1000, 90, freezes=0, delay=3.0)
+    steady = shown(1000.5, 106, freezes=1, delay=11.5)
+    later = shown(1001.5, 136, freezes=1, delay=12.5)
+    interval = between(resting, later, steady=steady, resumed=True)
+    assert interval is not None
+    assert (interval.fps, interval.freeze_count, interval.freeze_seconds) == (30, 0, 0)
+    cut_short = between(resting, steady, resumed=True)
+    assert cut_short is not None
+    assert (cut_short.freeze_count, cut_short.freeze_seconds) == (None, None)
+
+
 def test_an_interval_is_what_passed_between_two_readings() -> None:
     track = Subscription()
     track.receive(5000, frames=900)
