@@ -132,8 +132,8 @@ async def test_a_worker_records_on_when_what_forks_its_jobs_dies(stack_of_its_ow
         await stack.tell(student, "Said after it died.")
         async with stack.joining(after, "student-2", microphone=False) as other:
             await until(lambda: stack.log("session_claimed", room=after))
-            await stack.tell(other, "Said to one forked by its successor.")
-    for room, said in ((before, "Said after it died."), (after, "Said to one forked by its successor.")):
+            await stack.tell(other, "Said in the next room.")
+    for room, said in ((before, "Said after it died."), (after, "Said in the next room.")):
         record = await until(lambda room=room: _completed(stack, room))
         assert [entry["text"] for entry in record["transcript"]] == [said]
         assert len(record["participants"]) == 1
