@@ -1,7 +1,8 @@
 """The server that job processes are forked from, made by a fork of the worker.
 
 The standard library starts it as a new Python, which imports everything once more: another 100 MB. A fork
-shares what the worker has imported, for as long as neither writes to it.
+shares what the worker has imported, for as long as neither writes to it. So does its helper that sweeps up
+what processes leave behind, which takes 3 MB for 7.
 """
 
 import gc
@@ -23,12 +24,12 @@ def start() -> None:
     """
     if not sys.platform.startswith("linux"):
         return  # jobs are not forked there
-    resource_tracker.ensure_running()
     gc.collect()
     gc.freeze()  # collecting garbage writes to every object that it looks at
     new_python = util.spawnv_passfds
     try:
         util.spawnv_passfds = _fork
+        resource_tracker.ensure_running()
         forkserver.ensure_running()
     finally:
         util.spawnv_passfds = new_python

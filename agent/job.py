@@ -5,6 +5,7 @@ Job processes import this module by name, so importing it does nothing but defin
 
 import os
 from contextlib import AsyncExitStack
+from functools import cache
 
 import structlog
 from livekit.agents import JobContext, JobExecutorType, JobProcess
@@ -24,13 +25,18 @@ log = structlog.stdlib.get_logger()
 _recordings: dict[str, AsyncExitStack] = {}  # by job id: what ends a job's recording
 
 
+@cache
+def prepared_recogniser() -> Recogniser:
+    """For a process with one event loop: those that are forked share most of it."""
+    return _recogniser()
+
+
 def set_up_process(process: JobProcess) -> None:
     """What would hold up a job's event loop (certificates take 0.1 s to load) is done while none waits."""
-    settings = settings_from_environment()
-    if process.executor_type is JobExecutorType.PROCESS:
-        configure_process(settings.recorder_log_level)
-    process.userdata["recogniser"] = recogniser = Recogniser(settings)
-    recogniser.prepare()
+    own_process = process.executor_type is JobExecutorType.PROCESS
+    if own_process:
+        configure_process(settings_from_environment().recorder_log_level)
+    process.userdata["recogniser"] = prepared_recogniser() if own_process else _recogniser()
 
 
 async def record(ctx: JobContext) -> None:
@@ -63,3 +69,9 @@ async def finish(ctx: JobContext) -> None:
     """A job ends: LiveKit closed the room, or the worker is told to stop."""
     if stack := _recordings.pop(ctx.job.id, None):
         await stack.aclose()
+
+
+def _recogniser() -> Recogniser:
+    recogniser = Recogniser(settings_from_environment())
+    recogniser.prepare()
+    return recogniser

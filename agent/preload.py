@@ -16,9 +16,10 @@ import livekit.local_inference
 import livekit.plugins.openai
 import numpy as np
 import openai.resources.audio.transcriptions  # noqa: F401
+from livekit.agents.utils import http_context
 
-import agent.job  # noqa: F401  (what a job runs is looked up there)
 from agent.audio_files import flac
+from agent.job import prepared_recogniser
 from agent.recognition import Recogniser
 from agent.session.errors import TranscriptionUnavailable
 from agent.settings import Settings
@@ -38,6 +39,8 @@ async def _rehearse() -> None:
     with suppress(TranscriptionUnavailable):  # it would cost memory, and no session
         await recogniser.words(samples)
     await recogniser.aclose()
+    async with http_context.open():  # whom to believe (5 MB) when LiveKit's API is asked
+        pass
 
 
 livekit.local_inference.init_vad()
@@ -47,3 +50,4 @@ if set_option := getattr(ctypes.CDLL(None), "mallopt", None):
 rehearsal = Thread(target=lambda: asyncio.run(_rehearse()))  # where a loop runs already, too
 rehearsal.start()
 rehearsal.join()
+prepared_recogniser()
