@@ -94,7 +94,7 @@ class Witness:
 
     async def _look_at_rooms(self, livekit: api.LiveKitAPI) -> None:
         with suppress(api.TwirpError):
-            for room in (await livekit.room.list_rooms(api.ListRoomsRequest())).rooms:
+            for room in (await livekit.room.list_rooms(api.ListRoomsRequest(names=self.rooms))).rooms:
                 self.created[room.name] = datetime.fromtimestamp(room.creation_time_ms / 1000, UTC)
 
     async def _look_at_sessions(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
