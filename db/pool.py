@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -46,10 +47,8 @@ async def open_pool(dsn: str, *, max_size: int = 2, name: str = "coaching-sessio
         max_size=max_size,
         timeout=CONNECT_TIMEOUT,
         command_timeout=STATEMENT_TIMEOUT,
-        server_settings={
-            "statement_timeout": f"{STATEMENT_TIMEOUT:.0f}s",
-            "application_name": name,
-        },
+        server_settings={"application_name": name},
+        connect=_connect,
         init=prepare,
         reset=_nothing_to_reset,
     )
@@ -80,6 +79,16 @@ async def migrate(dsn: str) -> None:
             await connection.execute(SCHEMA.read_text("utf-8"))
     finally:
         await connection.close()
+
+
+async def _connect(
+    dsn: str | None = None, *, server_settings: dict[str, str] | None = None, **how: Any
+) -> "asyncpg.Connection[asyncpg.Record]":
+    """The server, too, ends statements in time; a pooler in between refuses to ask it for that."""
+    limited = {**(server_settings or {}), "statement_timeout": f"{STATEMENT_TIMEOUT:.0f}s"}
+    with suppress(asyncpg.ProtocolViolationError):
+        return await asyncpg.connect(dsn, server_settings=limited, **how)
+    return await asyncpg.connect(dsn, server_settings=server_settings, **how)
 
 
 async def _nothing_to_reset(_connection: Connection) -> None:
