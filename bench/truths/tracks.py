@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agent.demo.caller import Caller
 from agent.demo.microphone import Microphone
 from bench.speech import plain, sentence, word_error_rate
 from bench.stack import new_room, until
@@ -17,7 +16,7 @@ async def mute(rig: Rig) -> list[Row]:
     """Muted and unmuted in the middle; what is said meanwhile nobody hears."""
     room = new_room()
     async with rig.stack.joining(room, "student-1") as student:
-        await until(lambda: rig.stack.log("recording_began", room=room))
+        await _heard(rig, room, 1)
         await student.say(ONE)
         student.mute("microphone")
         await student.say(FOUR)
@@ -31,11 +30,12 @@ async def republish(rig: Rig) -> list[Row]:
     """The microphone is taken away as soon as the sentence is over, and published again."""
     room = new_room()
     async with rig.stack.joining(room, "student-1") as student:
-        await until(lambda: rig.stack.log("recording_began", room=room))
+        await _heard(rig, room, 1)
         await student.say(ONE)
         await student.unpublish("microphone")
         await asyncio.sleep(1)
-        await _publish(student, Microphone())
+        await student.publish(Microphone())
+        await _heard(rig, room, 2)
         await student.say(TWO)
     record = await rig.stack.completed(room)
     return rows("unpublished, republished", record, {"student-1": [ONE.words, TWO.words]})
@@ -45,11 +45,13 @@ async def devices(rig: Rig) -> list[Row]:
     """48 kHz, then a headset with 16 kHz, then one with two channels."""
     room = new_room()
     async with rig.stack.joining(room, "student-1") as student:
-        await until(lambda: rig.stack.log("recording_began", room=room))
+        await _heard(rig, room, 1)
         await student.say(ONE)
-        for device, said in ((Microphone(sample_rate=16_000), TWO), (Microphone(channels=2), THREE)):
+        others = (Microphone(sample_rate=16_000), TWO), (Microphone(channels=2), THREE)
+        for number, (device, said) in enumerate(others, start=2):
             await student.unpublish("microphone")
-            await _publish(student, device)
+            await student.publish(device)
+            await _heard(rig, room, number)
             await student.say(said)
     record = await rig.stack.completed(room)
     return rows("48 kHz, 16 kHz, stereo", record, {"student-1": [ONE.words, TWO.words, THREE.words]})
@@ -60,11 +62,11 @@ async def rejoin(rig: Rig) -> list[Row]:
     room = new_room()
     async with rig.stack.joining(room, "counselor-1") as counselor:
         async with rig.stack.joining(room, "student-1") as student:
-            await until(lambda: rig.stack.log("recording_began", room=room))
+            await _heard(rig, room, 2)
             await student.say(ONE)
         await counselor.say(THREE)
-        async with rig.stack.joining(room, "student-1", microphone=False) as student:
-            await _publish(student, Microphone())
+        async with rig.stack.joining(room, "student-1") as student:
+            await _heard(rig, room, 3)
             await student.say(TWO)
     record = await rig.stack.completed(room)
     said = {"student-1": [ONE.words, TWO.words], "counselor-1": [THREE.words]}
@@ -79,9 +81,10 @@ async def screen_share(rig: Rig) -> list[Row]:
     """A film on a shared screen talks while its owner does."""
     room = new_room()
     async with rig.stack.joining(room, "student-1") as student:
-        await until(lambda: rig.stack.log("recording_began", room=room))
+        await _heard(rig, room, 1)
         film = Microphone(kind="screen_share_audio")
-        await _publish(student, film)
+        await student.publish(film)
+        await asyncio.sleep(1)  # a gap of a film is not noted
         await asyncio.gather(student.say(FOUR), student.say(TWO, "screen_share_audio"))
         await student.unpublish("screen_share_audio")
         await student.say(ONE)
@@ -107,10 +110,9 @@ def _row(case: str, voice: str, said: Sequence[str], heard: Sequence[str]) -> Ro
     return Row(case, f"{voice}: {count} words", f"{recorded} words", f"WER {wrong:.1f} %", wrong <= 1)
 
 
-async def _publish(caller: Caller, device: Microphone) -> None:
-    """Publish, and say nothing for a second: what is said before is the case `first words`."""
-    await caller.publish(device)
-    await asyncio.sleep(1)
+async def _heard(rig: Rig, room: str, microphones: int) -> None:
+    """What is said before the recorder hears them, in all so many by now, is the case `first words`."""
+    await until(lambda: rig.stack.hears(room, microphones))
 
 
 CASES = [
