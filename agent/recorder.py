@@ -5,14 +5,11 @@ what is new within a second and goes on trying for as long as the room lives.
 """
 
 import asyncio
-import os
-import socket
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from uuid import uuid4
 
 import stamina
 import structlog
@@ -20,6 +17,7 @@ import structlog
 from agent.allowance import Allowance
 from agent.backlog import Backlog
 from agent.clock import now
+from agent.holding import Holding
 from agent.predecessor import Predecessor, recorded_until
 from agent.session.doubles import without_doubles
 from agent.session.errors import LeaseLost, SessionNotSaved, what_failed
@@ -29,8 +27,8 @@ from agent.session.rooms import SessionInfo
 from agent.session.summary import summary
 from agent.spool import Spool
 from db import sessions
-from db.lease import LEASE_SECONDS, Holder, Lease, claiming, release
-from db.pool import Connection, Pool, is_transient
+from db.lease import LEASE_SECONDS, Lease
+from db.pool import Pool, is_transient
 
 log = structlog.stdlib.get_logger()
 
@@ -39,16 +37,8 @@ LOOK_SECONDS = 0.4  # between looks at what waits while it cannot be
 SLOW_SECONDS = 0.2  # a write that takes longer may hang: what waits for it goes to the disk
 AWAY_SECONDS = 1.0  # between attempts while the database is away
 REJECTED_SECONDS = 30.0  # between attempts when it refuses what we write: only somebody's repair can help
-WORKER = "RECORDER_WORKER"  # environment variable with the worker's name
 TAKEN_OVER = "recorder_taken_over"
 SAVE_ATTEMPTS = 4  # at once, then after 1, 2 and 4 s
-
-
-def worker_name() -> str:
-    """Whose job this process runs: set by the worker for the processes that it starts."""
-    return os.environ.get(WORKER) or os.environ.setdefault(
-        WORKER, f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
-    )
 
 
 class Recorder:
@@ -58,13 +48,11 @@ class Recorder:
         self, info: SessionInfo, pool: Pool, spool_dir: Path, *, allowance: Allowance | None = None
     ) -> None:
         self.session = Session(info)
-        self.superseded = asyncio.Event()  # another recorder holds this room: leave it alone
         self.began_at = now()  # since when we see what happens in the room
-        self.owner = f"{worker_name()}+{os.getpid()}-{uuid4().hex[:8]}"
         self._pool = pool
+        self._holding = Holding(pool)
+        self.owner, self.superseded = self._holding.owner, self._holding.superseded
         self._backlog = Backlog(Spool(spool_dir, info, self.owner, allowance=allowance))
-        self._lease: Lease | None = None
-        self._waiting_since: float | None = None
         self._next_seq = 0
         self._version = 0
         self._saved_version = 0
@@ -151,9 +139,7 @@ class Recorder:
             return
         with suppress(SessionNotSaved):
             await self.save()
-        if self._lease is not None:
-            with suppress(Exception):
-                await release(self._pool, self._lease, goes_on=bool(self.session.present))
+        await self._holding.let_go(goes_on=bool(self.session.present))
         # Also what came while we let go: whoever replays the spool adds it.
         if self._backlog and not await self._secure():
             log.error("events_lost", events=len(self._backlog))  # neither database nor disk takes them
@@ -164,7 +150,7 @@ class Recorder:
         """The other recorder of our room ends with it as well, or its lease runs out."""
         with suppress(TimeoutError):
             async with asyncio.timeout(2 * LEASE_SECONDS):
-                while self._lease is None and not self.superseded.is_set():
+                while self._holding.lease is None and not self.superseded.is_set():
                     try:
                         await self._write()
                     except LeaseLost:
@@ -187,9 +173,7 @@ class Recorder:
         try:
             await self._attempt()
         except LeaseLost:
-            if self._lease is not None:
-                log.warning("lease_lost")
-            self._lease = None
+            self._holding.lost()
             return AWAY_SECONDS
         except Exception as error:
             passing = is_transient(error)
@@ -241,7 +225,9 @@ class Recorder:
         async with self._writing:
             if self.session.start_time is None:
                 return
-            async with self._turn(self.session.start_time) as (connection, lease):
+            ours_already = self._holding.lease is not None
+            async with self._holding.turn(self.session.info, self.session.start_time) as (connection, lease):
+                before = 0 if ours_already else await self._take_over(lease)
                 # Not before there is a connection: what comes while it is waited for is written, too.
                 batch, version = self._backlog.all(), self._version
                 ended = self.session.ending is not None
@@ -249,6 +235,8 @@ class Recorder:
                 changes = sessions.changes(self.session, batch, finished=finished)
                 room_sid = self.session.info.room_sid
                 await sessions.write(connection, changes, self._next_seq, lease=lease, room_sid=room_sid)
+            if not ours_already:
+                log.info("session_claimed", epoch=lease.epoch, events_before=before)
             self._next_seq += len(batch)
             await self._backlog.written(len(batch))
         if ended and version != self._saved_version:
@@ -258,22 +246,6 @@ class Recorder:
             self._secured_version = max(self._secured_version, version)
             self._row_is_final = ended
             self._saved.notify_all()
-
-    @asynccontextmanager
-    async def _turn(self, start_time: datetime) -> AsyncIterator[tuple[Connection, Lease]]:
-        """A connection to write on with our lease, or the transaction in which the session becomes ours."""
-        if self._lease is not None:
-            async with self._pool.acquire() as connection:
-                yield connection, self._lease
-            return
-        async with claiming(self._pool, self.session.info, start_time, self.owner) as (connection, claimed):
-            if isinstance(claimed, Holder):
-                self._consider_leaving(claimed)
-                raise LeaseLost
-            before = await self._take_over(claimed)
-            yield connection, claimed
-        self._lease, self._waiting_since = claimed, None
-        log.info("session_claimed", epoch=claimed.epoch, events_before=before)
 
     async def _take_over(self, claimed: Lease) -> int:
         """Go on with what an earlier recorder has journaled of the session; how many events that are."""
@@ -298,18 +270,3 @@ class Recorder:
         if until is not None and until < self.began_at:
             log.warning("session_taken_over", missed_seconds=(self.began_at - until).total_seconds())
             self.record(GapNoted(at=until, until=self.began_at, what="everything", reason=TAKEN_OVER))
-
-    def _consider_leaving(self, holder: Holder) -> None:
-        """A lease renewed for longer than it lasts has a living owner: in our room, we are one too many.
-
-        One that was not renewed lately has an owner that died while we waited: it will be ours.
-        """
-        clock = asyncio.get_running_loop().time()
-        if self._waiting_since is None:
-            self._waiting_since = clock
-            log.info("waiting_for_session", holder=holder.owner)
-        same_room = holder.room_sid == self.session.info.room_sid
-        lives = clock - self._waiting_since > 1.5 * LEASE_SECONDS and holder.renewed_ago < LEASE_SECONDS / 2
-        if same_room and lives:
-            log.warning("session_held_by_another_recorder", holder=holder.owner)
-            self.superseded.set()

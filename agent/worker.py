@@ -15,11 +15,11 @@ from agent.agent_server import PRELOAD, build_server
 from agent.capacity import Capacity, Meter
 from agent.duty import Duty
 from agent.health import Health
+from agent.holding import WORKER, worker_name
 from agent.http_server import served
 from agent.late_words import keep_transcribing_late
 from agent.metrics import Metrics
 from agent.reconciler import Reconciler
-from agent.recorder import WORKER, worker_name
 from agent.replay import keep_replaying
 from agent.session.errors import ServiceNotStarted, what_failed
 from agent.settings import Settings, settings_from_environment

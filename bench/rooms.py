@@ -17,7 +17,7 @@ import typer
 from agent.quality import BEGINNING_SECONDS
 from agent.session.errors import RecorderError
 from bench.camera_loop import encode
-from bench.command import help_of, new_app, run, say, table_console
+from bench.command import ascending, help_of, new_app, run, say, table_console
 from bench.figures import Case, Cost, Worker
 from bench.measure import measure
 from bench.report import latency_table, table, write_json
@@ -39,7 +39,7 @@ app = new_app()
 
 @app.command(help=help_of(__doc__))
 def rooms(
-    rooms: Annotated[str, typer.Option(help="Numbers of rooms, each with two talkers")] = "1,4",
+    rooms: Annotated[str, typer.Option(help="Numbers of rooms, ascending, each with two talkers")] = "1,4",
     seconds: Annotated[float, typer.Option(min=5, help="Length of each measurement")] = 60.0,
     warm_up: Annotated[float, typer.Option(min=0, help="Seconds of talk before each measurement")] = 15.0,
     audio: Annotated[bool, typer.Option(help="Measure rooms without cameras")] = True,
@@ -54,7 +54,7 @@ def rooms(
         raise RecorderError("proportional memory (smaps_rollup) is known on Linux only")
     plan: list[tuple[Worker, Case]] = []
     for media in [False] * audio + [True] * cameras:
-        for count in _counts(rooms):
+        for count in ascending(rooms, "--rooms", least=1):
             case = Case(count, media, max(warm_up, SAMPLED_AFTER) if media else warm_up, seconds)
             recorders = VIDEO.values() if media else _recorders(jobs)
             workers = [*([BASELINE] if baseline else []), *recorders]
@@ -110,16 +110,6 @@ def _recorders(jobs: str) -> list[Worker]:
     if not RECORDERS.keys() >= set(names):
         raise typer.BadParameter(f"of {', '.join(RECORDERS)}", param_hint="--jobs")
     return [RECORDERS[name] for name in names]
-
-
-def _counts(rooms: str) -> list[int]:
-    try:
-        counts = [int(count) for count in rooms.split(",")]
-    except ValueError:
-        counts = []
-    if not counts or min(counts) < 1:
-        raise typer.BadParameter("numbers with commas between them, e.g. 1,4,8", param_hint="--rooms")
-    return counts
 
 
 if __name__ == "__main__":

@@ -204,7 +204,7 @@ async def test_what_happens_while_a_session_is_let_go_is_not_lost(
         recorder.record(left(9))
         recorder.record(ended(9))
 
-    monkeypatch.setattr("agent.recorder.release", let_go_as_the_room_is_closed)
+    monkeypatch.setattr("agent.holding.release", let_go_as_the_room_is_closed)
     await recorder.close()
     await replay(pool, tmp_path)
     record = await sessions.load_record(pool, session.session_id)
@@ -303,7 +303,7 @@ async def test_what_is_told_between_two_attempts_is_on_disk_at_once(
 async def test_who_waits_for_a_dead_recorders_lease_does_not_leave(
     pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.recorder.LEASE_SECONDS", 0.5)  # soon enough to have waited for long
+    monkeypatch.setattr("agent.holding.LEASE_SECONDS", 0.5)  # soon enough to have waited for long
     session = info()
     await claimed(pool, session, "holder")
     waiting = Recorder(session, pool, tmp_path)
