@@ -70,7 +70,7 @@ chaos: setup  ## kill anything at any time, and look whether every session is th
 bench-whisper: setup  ## how many words the local Whisper keeps up with, by size of the model
 	@$(VENV_PYTHON) -m bench.whisper
 
-bench-database: setup  ## how many rooms' journals a PostgreSQL takes
+bench-database: setup  ## how many rooms' journals a PostgreSQL takes (4 minutes)
 	@$(VENV_PYTHON) -m bench.database
 
 bench-web: setup  ## how fast list, search and detail are with 10,000 and with a million sessions (20 minutes)

@@ -54,7 +54,7 @@ class Step:
 
 @app.command(help=help_of(__doc__))
 def database(
-    rooms: Annotated[str, typer.Option(help="Numbers of rooms, ascending")] = "250,500,1000,2000,4000,10000",
+    rooms: Annotated[str, typer.Option(help="Numbers of rooms, ascending")] = "1000,3000,6000,10000,15000",
     seconds: Annotated[float, typer.Option(min=10, help="Length of each step")] = 30.0,
     markdown: Markdown = False,
     json_file: JsonFile = None,
