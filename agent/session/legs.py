@@ -26,6 +26,22 @@ class LostPackets:
         return LostPackets(self.on_leg - earlier.on_leg, (self.upstream or 0) - (earlier.upstream or 0))
 
 
+class Holes:
+    """Packets missing in a row, report by report: a hole that a report fell into is in two parts."""
+
+    def __init__(self) -> None:
+        self._before = 0.0  # the part of the last report, and how much of it was told
+        self._told = 0
+
+    def part(self, missing: float) -> int:
+        """How many packets to tell of now that so many more are missing."""
+        whole = round(missing + self._before)
+        is_hole = whole in UNSEEN_GAP
+        new = max(whole - self._told, 0) if is_hole else 0
+        self._before, self._told = missing, round(missing) if is_hole else 0
+        return new
+
+
 class LossByLeg:
     """One subscription's losses, told apart report by report. What is handed out adds up to what was lost."""
 
@@ -35,7 +51,7 @@ class LossByLeg:
         self._reported: InboundCounters | None = None  # when the last report came
         self._base = (0, 0)  # expected and sent, from which reports count
         self._missing = 0  # never sent, by the last report
-        self._unexplained = 0.0  # packets of sound, by the last report
+        self._holes, self._upstream_holes = Holes(), Holes()
         self._unseen = LostPackets(0, 0)  # gaps that libwebrtc does not see
         self._told_lost = 0
         self._told_upstream = 0
@@ -84,20 +100,13 @@ class LossByLeg:
             self._base = (expected, sent)  # the server goes on counting where an earlier subscription ended
         missing = (expected - self._base[0]) - (sent - self._base[1]) + self._unseen.on_leg
         # Sent, neither received nor seen as lost. (It falls, too, when video is repaired before the server.)
-        on_leg = (self._missing if counters.audio else 0) - missing
-        on_leg = on_leg if on_leg >= UNSEEN_GAP.start else 0
+        fell = max(self._missing - missing, 0) if counters.audio else 0
+        on_leg = self._holes.part(fell)
         self._missing = missing + on_leg
-        upstream = self._unseen_upstream(counters, on_leg)
-        self._unseen = LostPackets(self._unseen.on_leg + on_leg, (self._unseen.upstream or 0) + upstream)
-
-    def _unseen_upstream(self, counters: InboundCounters, on_leg: int) -> int:
-        """Missing sound that is not the leg's; a hole that a report fell into is in two parts."""
         earlier = self._reported or self._first
         assert earlier is not None
-        new = max(packets_unseen(earlier, counters) - on_leg, 0.0)
-        whole = round(new + self._unexplained)
-        self._unexplained = 0.0 if whole in UNSEEN_GAP else new
-        return whole if whole in UNSEEN_GAP else 0
+        upstream = self._upstream_holes.part(max(packets_unseen(earlier, counters) - fell, 0.0))
+        self._unseen = LostPackets(self._unseen.on_leg + on_leg, (self._unseen.upstream or 0) + upstream)
 
     def _packets_per_second(self, counters: InboundCounters) -> float:
         if self._previous is None or counters.timestamp <= self._previous.timestamp:

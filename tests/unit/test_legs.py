@@ -1,5 +1,7 @@
 """Losses told apart by leg, as packets come and sender reports tell how many were sent."""
 
+import pytest
+
 from agent.session.counters import AudioCounters, InboundCounters, SenderReport
 from agent.session.legs import LossByLeg, LostPackets
 
@@ -118,15 +120,20 @@ def test_a_hole_before_the_first_report() -> None:
     assert line.read() == LostPackets(on_leg=0, upstream=80)
 
 
-def test_a_hole_that_a_report_fell_into_is_one_hole() -> None:
+@pytest.mark.parametrize("parts", [(25, 35), (48, 32), (30, 50), (48, 150, 32), (80,)])
+@pytest.mark.parametrize("upstream", [True, False])
+def test_a_hole_that_reports_fell_into_is_one_hole(parts: tuple[int, ...], *, upstream: bool) -> None:
     line = Line()
     line.pass_on(500)
     line.report()
-    for part in (25, 35):
+    for part in parts:
         line.pass_on(100)
-        line.breaks(part, upstream=True)
+        line.breaks(part, upstream=upstream)
         line.report()
-    assert told(line.read(last=True)) == (0, 60)
+    for _ in range(2):
+        line.pass_on(150)
+        line.report()
+    assert told(line.read(last=True)) == ((0, sum(parts)) if upstream else (sum(parts), 0))
 
 
 def test_the_last_reading_tells_all_and_shares_out_what_no_report_covers() -> None:
