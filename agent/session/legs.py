@@ -8,7 +8,7 @@ what was expected by the sequence numbers and never sent was lost before it.
 from dataclasses import dataclass
 
 from agent.session.counters import InboundCounters
-from agent.session.perceived import UNSEEN_GAP, packets_unseen
+from agent.session.perceived import LEAST_UNSEEN, packets_unseen
 
 REPORT_PERIOD = 3.0  # LiveKit's server sends one so often
 FRESH = 0.25  # a report older than this, in s, does not belong to counters read now
@@ -36,7 +36,7 @@ class Holes:
     def part(self, missing: float) -> int:
         """How many packets to tell of now that so many more are missing."""
         whole = round(missing + self._before)
-        is_hole = whole in UNSEEN_GAP
+        is_hole = whole >= LEAST_UNSEEN
         new = max(whole - self._told, 0) if is_hole else 0
         self._before, self._told = missing, round(missing) if is_hole else 0
         return new

@@ -9,7 +9,8 @@ from agent.session.voice_quality import mean_opinion_score
 SAMPLES_IN_A_PACKET = 960
 # So many packets of sound in a row may be missing unseen: libwebrtc sees shorter gaps (and concealment
 # begins a little late), and who sends nothing for longer than 10 s has stopped sending.
-UNSEEN_GAP = range(45, 501)
+LEAST_UNSEEN = 45
+MOST_UNSEEN = 500
 
 
 def freezes_between(earlier: VideoCounters | None, later: VideoCounters | None) -> tuple[int, float] | None:
@@ -45,8 +46,7 @@ def hearing_between(earlier: InboundCounters, later: InboundCounters) -> tuple[f
     silent = later.audio.silent_concealed_samples - earlier.audio.silent_concealed_samples
     if samples <= 0:
         return None, None
-    unseen = round(packets_unseen(earlier, later))
-    lost = max(later.packets_lost - earlier.packets_lost, 0) + (unseen if unseen < UNSEEN_GAP.stop else 0)
+    lost = max(later.packets_lost - earlier.packets_lost, 0) + round(packets_unseen(earlier, later))
     packets = later.packets_received - earlier.packets_received + lost
     concealed = max(min(concealed, max(concealed - silent, lost * SAMPLES_IN_A_PACKET)), 0)
     if packets <= 0:
@@ -74,7 +74,7 @@ def packets_unseen(earlier: InboundCounters, later: InboundCounters) -> float:
     so a second without sound would count as no loss at all. It shows as concealed sound that no lost packet
     explains (one stands for 20 ms of speech, or for the longer time between two packets of a pause), in time
     that no packet covers, either: sound that only came late is covered. (A device that stalls looks the
-    same.)
+    same; one of which nothing comes for over 10 s has stopped.)
     """
     if earlier.audio is None or later.audio is None:
         return 0.0
@@ -84,4 +84,5 @@ def packets_unseen(earlier: InboundCounters, later: InboundCounters) -> float:
     lost = max(later.packets_lost - earlier.packets_lost, 0)
     each = max(samples / packets, SAMPLES_IN_A_PACKET) if packets > 0 else 0
     unexplained = min(concealed - lost * each, samples - packets * SAMPLES_IN_A_PACKET)
-    return max(unexplained / SAMPLES_IN_A_PACKET, 0.0)
+    unseen = max(unexplained / SAMPLES_IN_A_PACKET, 0.0)
+    return unseen if round(unseen) <= MOST_UNSEEN else 0.0

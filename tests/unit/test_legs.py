@@ -120,7 +120,7 @@ def test_a_hole_before_the_first_report() -> None:
     assert line.read() == LostPackets(on_leg=0, upstream=80)
 
 
-@pytest.mark.parametrize("parts", [(25, 35), (48, 32), (30, 50), (48, 150, 32), (80,)])
+@pytest.mark.parametrize("parts", [(25, 35), (48, 32), (30, 50), (48, 150, 32), (300, 300), (80,)])
 @pytest.mark.parametrize("upstream", [True, False])
 def test_a_hole_that_reports_fell_into_is_one_hole(parts: tuple[int, ...], *, upstream: bool) -> None:
     line = Line()
@@ -134,6 +134,21 @@ def test_a_hole_that_reports_fell_into_is_one_hole(parts: tuple[int, ...], *, up
         line.pass_on(150)
         line.report()
     assert told(line.read(last=True)) == ((0, sum(parts)) if upstream else (sum(parts), 0))
+
+
+@pytest.mark.parametrize(("upstream", "lost"), [(False, (600, 0)), (True, (0, 0))])
+def test_a_long_silence_is_a_loss_only_where_the_server_sent(
+    *,
+    upstream: bool,
+    lost: tuple[int, int],
+) -> None:
+    line = Line()
+    line.pass_on(500)
+    line.report()
+    line.breaks(600, upstream=upstream)
+    line.pass_on(100)
+    line.report()
+    assert told(line.read(last=True)) == lost
 
 
 def test_the_last_reading_tells_all_and_shares_out_what_no_report_covers() -> None:
