@@ -30,10 +30,27 @@ async def begin(pool: Pool, viewer: Viewer, user_id: UUID, told: Told) -> bool:
         return await _open(connection, user_id, told)
 
 
-async def save(pool: Pool, viewer: Viewer, user_id: UUID, told: Told) -> bool | None:
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What became of a client's save: whether the session was new, and the mode that its record has."""
+
+    created: bool
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """When a client says that a session began and ended; None where it does not say."""
+
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    duration_seconds: int | None = None
+
+
+async def save(pool: Pool, viewer: Viewer, user_id: UUID, told: Told) -> Saved | None:
     """Merge what a client tells into the one record of the session; however often and at once, it is one.
 
-    True when the session was not known before, None when it is somebody else's. One without an owner
+    None when it is somebody else's. One without an owner
     becomes its teller's: its id is known to those alone who were in its room.
     """
     async with seen_by(pool, viewer) as connection:
@@ -42,7 +59,7 @@ async def save(pool: Pool, viewer: Viewer, user_id: UUID, told: Told) -> bool | 
             await connection.execute(queries["adopt_session"], told.session_id)
         if await connection.fetchrow(queries["lock_session"], viewer.only, told.session_id) is None:
             return None
-        await connection.execute(
+        mode = await connection.fetchval(
             queries["save_client_record"],
             viewer.only,
             told.session_id,
@@ -52,13 +69,16 @@ async def save(pool: Pool, viewer: Viewer, user_id: UUID, told: Told) -> bool | 
             told.transcript or [],
             told.quality_metrics,
         )
-        return created
+        return Saved(created, mode)
 
 
-async def tell_status(pool: Pool, viewer: Viewer, session_id: UUID, status: str) -> dict[str, Any] | None:
+async def tell_status(
+    pool: Pool, viewer: Viewer, session_id: UUID, status: str, times: Times
+) -> dict[str, Any] | None:
     """The session's row after a client told its status; None when it is not the viewer's."""
     async with seen_by(pool, viewer) as connection:
-        await connection.execute(queries["tell_status"], viewer.only, session_id, status)
+        told = (times.started_at, times.ended_at, times.duration_seconds)
+        await connection.execute(queries["tell_status"], viewer.only, session_id, status, *told)
         row = await connection.fetchrow(queries["one_session"], viewer.only, session_id)
     return dict(row) if row else None
 
