@@ -34,10 +34,12 @@ def serve(
     import uvicorn  # noqa: PLC0415  (slow to import; --help need not)
 
     from web.app import create_asgi  # noqa: PLC0415
+    from web.threads import short_turns  # noqa: PLC0415
 
     settings, recorder = web_settings_from_environment(), settings_from_environment()
     logs.configure(recorder.recorder_log_level)
     settings.require_complete(recorder)
+    short_turns()
     uvicorn.run(
         create_asgi(settings, recorder),
         host=host or settings.web_host,

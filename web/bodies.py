@@ -8,7 +8,6 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
@@ -17,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from web.problems import FieldError, problem
+from web.threads import in_thread
 
 LARGEST = 4 * 1024 * 1024  # bytes: more than a day of talking
 MOST_READ = 64 * 1024 * 1024  # bytes after which it is cut off without an answer being heard
@@ -76,7 +76,7 @@ def large_body(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:
     """
 
     async def told(request: Request) -> Model:
-        return await run_in_threadpool(_parsed, model, await request.body())
+        return await in_thread(_parsed, model, await request.body())
 
     return told
 

@@ -12,6 +12,7 @@ from db.pool import Pool
 from db.sessions import info_of
 from db.viewer import Viewer
 from web.problems import not_found
+from web.threads import in_thread
 
 Row = dict[str, Any]
 
@@ -53,13 +54,17 @@ async def load(pool: Pool, viewer: Viewer, session_id: UUID, *, readings: bool =
     seen = await history.one(pool, viewer, session_id, readings=readings)
     if seen is None:
         raise not_found()
+    return await in_thread(_record, seen)
+
+
+def _record(seen: history.Seen) -> Record:
     return Record(seen.row | _so_far(seen), seen.participants, seen.readings)
 
 
 def _so_far(seen: history.Seen) -> Row:
-    if not seen.events:
+    if not seen.journal:
         return {}
-    session = fold(info_of(seen.row), seen.events)
+    session = fold(info_of(seen.row), seen.events())
     return {
         "transcript": session.transcript(),
         "quality_metrics": session.quality_metrics(),

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from agent.session import subtitles
@@ -17,6 +16,7 @@ from web.bodies import large_body, told_by
 from web.cursor import cursor_after, place
 from web.problems import Problem, not_found, responses
 from web.record import Record, load
+from web.threads import in_thread
 
 router = APIRouter(prefix="/api", tags=["sessions"])
 LARGEST_PAGE = 100
@@ -58,7 +58,7 @@ async def save(
     """
     if told.user_id not in (None, viewer.user_id) and not viewer.admin:
         raise Problem(403, "is not the token's user", field="user_id")
-    client_record = await run_in_threadpool(_told, told, request.app.state.recorder.recorder_room_prefix)
+    client_record = await in_thread(_told, told, request.app.state.recorder.recorder_room_prefix)
     saved = await client_saves.save(
         request.app.state.pool, viewer, told.user_id or viewer.user_id, client_record
     )
@@ -107,16 +107,18 @@ async def sessions(
     )
 
 
-@router.get("/sessions/{session_id:uuid}", responses=responses(401, 404, 422))
-async def session(request: Request, viewer: SignedIn, session_id: UUID) -> SessionDetail:
+@router.get("/sessions/{session_id:uuid}", response_model=SessionDetail, responses=responses(401, 404, 422))
+async def session(request: Request, viewer: SignedIn, session_id: UUID) -> Response:
     """One session; while it goes on, as far as it is known."""
-    return _detail(await load(request.app.state.pool, viewer, session_id))
+    return await in_thread(_detail, await load(request.app.state.pool, viewer, session_id))
 
 
-@router.patch("/sessions/{session_id:uuid}", responses=responses(400, 401, 403, 404, 413, 422))
-async def tell_status(
-    request: Request, viewer: SignedIn, session_id: UUID, told: ToldStatus
-) -> SessionDetail:
+@router.patch(
+    "/sessions/{session_id:uuid}",
+    response_model=SessionDetail,
+    responses=responses(400, 401, 403, 404, 413, 422),
+)
+async def tell_status(request: Request, viewer: SignedIn, session_id: UUID, told: ToldStatus) -> Response:
     """Tell that a session goes on, or is over, and since when.
 
     Of a session that a recorder has had, the recorder knows: it stays as it is. The answer is what holds.
@@ -128,7 +130,7 @@ async def tell_status(
     times = client_saves.Times(told.started_at, told.ended_at, told.duration_seconds)
     if await client_saves.tell_status(pool, viewer, session_id, told.status, times) is None:
         raise not_found()
-    return _detail(await load(pool, viewer, session_id))
+    return await in_thread(_detail, await load(pool, viewer, session_id))
 
 
 _FILES: dict[str, Any] = {
@@ -148,7 +150,11 @@ _FILES: dict[str, Any] = {
 async def transcript(request: Request, viewer: SignedIn, session_id: UUID, form: Form) -> Response:
     """The words, as JSON, plain text, WebVTT or SubRip."""
     record = await load(request.app.state.pool, viewer, session_id)
-    words = record.row["transcript"]
+    return await in_thread(_file, record, form)
+
+
+def _file(record: Record, form: Form) -> Response:
+    words, session_id = record.row["transcript"], record.row["session_id"]
     headers = {"Content-Disposition": f'attachment; filename="session-{session_id}.{form}"'}
     if form is Form.JSON:
         return JSONResponse(words, headers=headers)
@@ -162,6 +168,7 @@ def _summary(row: dict[str, Any]) -> SessionSummary:
     return SessionSummary(**row, coverage=row["coverage_share"], found=found)
 
 
-def _detail(record: Record) -> SessionDetail:
+def _detail(record: Record) -> Response:
     people = [participant(row) for row in record.participants]
-    return SessionDetail(**record.row, conversation=record.conversation(), participants=people)
+    detail = SessionDetail(**record.row, conversation=record.conversation(), participants=people)
+    return Response(detail.model_dump_json(by_alias=True), media_type="application/json")
