@@ -34,6 +34,8 @@ PROJECT = Path(__file__).parents[1]
 START_SECONDS = 60.0
 PROMISED_MS = 100.0
 BEGAN = datetime(2026, 3, 1, 10, tzinfo=UTC)
+AT_ONCE = 8
+LISTS = 200  # at least
 PAUSE = 0.01  # seconds between two requests for the list
 READER, TALKER = UUID(int=1), UUID(int=2)
 app = new_app()
@@ -117,6 +119,8 @@ async def _all(dsn: str, url: str, secret: str, entries: int, times: int) -> lis
             ("downloads those of 5 as WebVTT", _reading(talker, "/api/sessions", few, "/transcript.vtt")),
             ("reads those of as many as JSON", _reading(talker, "/api/sessions", many)),
             ("reads those of as many as a page", _reading(talker, "/session-history", many)),
+            (f"and {AT_ONCE} at once save", _at_once(saves_again)),
+            (f"and {AT_ONCE} at once read the page", _at_once(_reading(talker, "/session-history", few))),
         ):
             found.append(await _while(reader, meanwhile, doing, times))
             say(f"{meanwhile}: p95 {found[-1].p95:.1f} ms")
@@ -145,26 +149,43 @@ def session(entries: int, people: int) -> dict[str, Any]:
 async def _while(
     reader: httpx2.AsyncClient, meanwhile: str, doing: Callable[[], Awaitable[None]] | None, times: int = 1
 ) -> Waited:
-    """Ask for the list until the other has done its work so many times, or for 300 times."""
+    """Ask for the list until the other has done its work so many times, and the list has come often."""
     took: list[float] = []
+    done = _Done()
     began = time.perf_counter()
-    work = asyncio.create_task(_repeated(doing, times)) if doing else None
-    while (not work.done()) if work else len(took) < 300:
+    work = asyncio.create_task(done.again_and_again(doing)) if doing else None
+    while len(took) < LISTS or (work and done.times < times and not work.done()):
         asked = time.perf_counter()
         answer = await reader.get("/api/sessions")
         took.append((time.perf_counter() - asked) * 1000)
         if answer.status_code != 200:
             raise RecorderError(f"the list: answer {answer.status_code}")
         await asyncio.sleep(PAUSE)
-    seconds = (time.perf_counter() - began) / times if work else None
+    done.enough = True
     if work:
         await work
+    seconds = (time.perf_counter() - began) / done.times if work else None
     return Waited(meanwhile, len(took), share_of(took, 0.5), share_of(took, 0.95), max(took), seconds)
 
 
-async def _repeated(doing: Callable[[], Awaitable[None]], times: int) -> None:
-    for _ in range(times):
-        await doing()
+def _at_once(doing: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+    async def all_of_them() -> None:
+        await asyncio.gather(*(doing() for _ in range(AT_ONCE)))
+
+    return all_of_them
+
+
+@dataclass
+class _Done:
+    """How often something was done, until it is enough."""
+
+    times: int = 0
+    enough: bool = False
+
+    async def again_and_again(self, doing: Callable[[], Awaitable[None]]) -> None:
+        while not self.enough:
+            await doing()
+            self.times += 1
 
 
 async def _save(client: httpx2.AsyncClient, body: dict[str, Any], status: int) -> None:

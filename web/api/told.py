@@ -64,6 +64,10 @@ def _none_if_blank(value: str | None) -> str | None:
     return (value or "").strip() or None
 
 
+def _text_of_number(value: Any) -> Any:
+    return str(value) if type(value) is int and abs(value) < 2**63 else value
+
+
 def _speaker(value: Any) -> str:
     if not isinstance(value, str) or (speaker := _SPEAKERS.get(value.strip().lower())) is None:
         raise PydanticCustomError("speaker", "should be user, counselor or participant")
@@ -81,7 +85,11 @@ def _quality(value: Any) -> str | None:
 Moment = Annotated[datetime, BeforeValidator(_is_text), AfterValidator(_in_our_time)]
 Spoken = Annotated[str, Field(max_length=16_384), AfterValidator(_spoken)]
 Name = Annotated[str, Field(max_length=256), AfterValidator(storable)]
-Category = Annotated[Name | None, AfterValidator(_none_if_blank)]
+Category = Annotated[
+    Name | None,
+    BeforeValidator(_text_of_number, json_schema_input_type=Name | int | None),
+    AfterValidator(_none_if_blank),
+]
 Mode = Literal["voice", "video"]
 Status = Literal["in_progress", "completed"]
 Speaker = Annotated[
