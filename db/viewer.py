@@ -18,6 +18,8 @@ class Viewer:
 
     user_id: UUID
     admin: bool = False
+    counselor: bool = False
+    name: str = ""  # what pages call them
 
     @property
     def only(self) -> UUID | None:
