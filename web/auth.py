@@ -58,7 +58,8 @@ class Keys:
         who, role = user_id(claims["sub"], self._namespace), claims.get("role")
         if who is None:
             raise ValueError
-        return Viewer(who, role == "admin", role == "counselor", _name(claims))
+        sees_attended = self._settings.web_participants_see
+        return Viewer(who, role == "admin", role == "counselor", _name(claims), sees_attended)
 
     def _claims(self, token: str, key: Any, algorithms: list[str]) -> dict[str, Any]:
         audience, issuer = self._settings.web_jwt_audience, self._settings.web_jwt_issuer
