@@ -8,12 +8,14 @@ from contextlib import suppress
 from typing import Annotated
 from uuid import UUID
 
+import asyncpg
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 
 from agent import logs
-from agent.session.errors import RecorderError
+from agent.session.errors import RecorderError, what_failed
 from agent.settings import Settings, settings_from_environment
 from agent.settings_table import print_settings
 
@@ -169,8 +171,18 @@ def _migrate(settings: Settings) -> None:
     from db.pool import is_transient  # noqa: PLC0415
     from db.pool import migrate as apply_schema  # noqa: PLC0415
 
+    dsn, prefix = settings.database_url.get_secret_value(), settings.recorder_room_prefix
     try:
-        asyncio.run(apply_schema(settings.database_url.get_secret_value()))
+        for line in asyncio.run(apply_schema(dsn, prefix)):
+            _say(escape(line))
+    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
+        what = type(error).__name__
+        raise RecorderError(f"no access to the database ({what}): check DATABASE_URL") from None
+    except (ValueError, OverflowError) as error:
+        raise RecorderError(f"DATABASE_URL is not a PostgreSQL URL ({type(error).__name__})") from None
+    except asyncpg.PostgresError as error:
+        why = ", ".join(str(value) for name, value in what_failed(error).items() if name != "where")
+        raise RecorderError(f"the database refused the schema ({why}); nothing was changed") from None
     except Exception as error:
         if not is_transient(error):
             raise
@@ -195,7 +207,7 @@ def main() -> None:
     try:
         app()
     except RecorderError as error:
-        _say(f"[red]error:[/red] {error}")
+        _say(f"[red]error:[/red] {escape(str(error))}")
         sys.exit(2)
 
 
