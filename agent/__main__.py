@@ -87,7 +87,7 @@ def migrate() -> None:
 def cleanup(
     every: Annotated[str, typer.Option(help="Again and again, e.g. every 15m (s, m, h)")] = "",
 ) -> None:
-    """Complete sessions that have been in progress for too long and whose room LiveKit no longer has."""
+    """End sessions without a room: too long in progress, they are completed; never entered, removed."""
     from agent.cleanup import clean_up, keep_cleaning_up  # noqa: PLC0415
 
     settings = _settings()

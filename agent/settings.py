@@ -67,7 +67,13 @@ class Settings(BaseSettings):
     recorder_stale_after: float = Field(
         7200.0,
         ge=60,
-        description="Seconds in progress after which `cleanup` completes a session whose room is gone",
+        description="Seconds in progress after which a session whose room is gone is completed (by a worker or "
+        "by `cleanup`)",
+    )
+    recorder_unused_after: float = Field(
+        600.0,
+        ge=1,
+        description="Seconds after which a session that was opened and never entered is removed, by the same",
     )
     recorder_spool_dir: Path = Field(
         Path(".recorder/spool"), description="Where events wait on disk while the database is away"

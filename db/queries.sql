@@ -87,6 +87,15 @@ where status = 'in_progress' and start_time < now() - make_interval(secs => $1)
   and (lease_owner is null or lease_expires_at is null or lease_expires_at < now())
 order by start_time
 
+-- name: remove_unused
+-- Sessions that a client opened so many seconds ago ($1), in none of these rooms ($2), of which nothing was heard since.
+delete from sessions s
+where s.status = 'in_progress' and s.lease_epoch = 0 and s.client_record is null and s.updated_at = s.created_at
+  and s.created_at < now() - make_interval(secs => $1) and s.room_name <> all($2::text[])
+  and not exists (select from video_participants p where p.session_id = s.session_id)
+  and not exists (select from session_events e where e.session_id = s.session_id)
+returning s.session_id
+
 -- name: beat
 -- And whether another worker ($4: seen within so many seconds) is ready for rooms.
 with us as (
