@@ -27,6 +27,10 @@ app = typer.Typer(
     epilog="Settings are environment variables: `python -m agent settings` lists them.",
 )
 console = Console(stderr=True)
+HOW_TO_TRY = """\
+To hold a session: the student joins and gives their counselor the link of the session (Copy link).
+A browser is signed in as one person: the counselor opens the link above in a private window or in another
+browser, and then the student's."""
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -41,7 +45,9 @@ def dev() -> None:
     with local_services(settings, _say) as complete:
         _migrate(complete)
         with running_web(complete) as web:
-            _say(f"session history, signed in: {web.link()}")
+            for who, link in web.links().items():
+                _say(f"as {'the ' * (who != 'staff')}{who}: {link}")
+            _say(HOW_TO_TRY)
             _work(complete, drain=False, health_host="127.0.0.1")
 
 

@@ -1,4 +1,4 @@
-"""Sessions whose room LiveKit no longer has: too long in progress, they are completed; never entered, removed."""
+"""Sessions whose room is gone: too long in progress, they are completed; never entered, they are removed."""
 
 import asyncio
 from collections.abc import Sequence

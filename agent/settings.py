@@ -67,13 +67,12 @@ class Settings(BaseSettings):
     recorder_stale_after: float = Field(
         7200.0,
         ge=60,
-        description="Seconds in progress after which a session whose room is gone is completed (by a worker or "
-        "by `cleanup`)",
+        description="Seconds in progress after which a session whose room is gone is completed",
     )
     recorder_unused_after: float = Field(
         600.0,
         ge=1,
-        description="Seconds after which a session that was opened and never entered is removed, by the same",
+        description="Seconds after which a session that was opened and never entered is removed",
     )
     recorder_spool_dir: Path = Field(
         Path(".recorder/spool"), description="Where events wait on disk while the database is away"

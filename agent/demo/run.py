@@ -14,6 +14,7 @@ from agent.demo.completeness import what_is_missing
 from agent.demo.report import print_record
 from agent.demo.script import Played, play
 from agent.local.services import local_services
+from agent.private import opened, private_folder
 from agent.settings import Settings
 from agent.worker import prepare, running
 from db.pool import migrate, open_pool
@@ -27,13 +28,13 @@ def run_demo(settings: Settings, console: Console) -> int:
     """Hold the demo's session and print its record; the exit code is 0 only when the record is complete."""
     settings = own_settings(settings)
     folder = settings.recorder_data_dir
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     began = monotonic()
 
     def say(line: str) -> None:
         console.print(f"[dim]{monotonic() - began:5.1f} s[/dim]  {line}", highlight=False, soft_wrap=True)
 
-    with (folder / LOG).open("w") as log_file, local_services(settings, say) as complete:
+    with opened(folder / LOG, "w") as log_file, local_services(settings, say) as complete:
         logs.configure(settings.recorder_log_level, log_file)
         prepare(complete)
         played, record = asyncio.run(_held(complete, say))
