@@ -3,11 +3,13 @@
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
+from uuid import UUID
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from agent.session.errors import SettingsIncomplete
+from agent.session.user_ids import DEFAULT_NAMESPACE
 
 
 class Settings(BaseSettings):
@@ -103,6 +105,12 @@ class Settings(BaseSettings):
     recorder_local_whisper: str = Field(
         "base",
         description="Model of the local Whisper server: base, tiny.en, a folder, or a faster-whisper name",
+    )
+
+    web_user_id_namespace: UUID = Field(
+        DEFAULT_NAMESPACE,
+        description="Namespace of the UUIDs (version 5) that stand for user ids which are no UUIDs; the web "
+        "part and every recorder must have the same",
     )
 
     def require_complete(self) -> None:
