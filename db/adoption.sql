@@ -45,8 +45,7 @@ alter table sessions
     add column updated_at timestamptz not null default now(),
     add column lease_owner text,
     add column lease_epoch bigint not null default 0,
-    add column lease_expires_at timestamptz,
-    add column if not exists client_record jsonb;
+    add column lease_expires_at timestamptz;
 alter table sessions
     alter column status drop default,
     alter column end_reason drop default;
@@ -132,9 +131,6 @@ update sessions
 set duration_seconds = coalesce(duration_seconds, floor(extract(epoch from end_time - start_time))::integer),
     transcript = pg_temp.transcript_of(transcript, start_time),
     quality_metrics = pg_temp.metrics_of(quality_metrics);
-update sessions
-set client_record = jsonb_build_object(
-    'transcript', transcript, 'quality_metrics', nullif(quality_metrics, '{}'));
 
 drop function pg_temp.transcript_of, pg_temp.metrics_of, pg_temp.figure_of, pg_temp.iso, pg_temp.moment_of;
 

@@ -9,7 +9,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from db.adoption import adopt_existing
-from db.queries import SCHEMA
+from db.queries import SCHEMA, queries
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -84,6 +84,8 @@ async def migrate(dsn: str, room_prefix: str = "coaching-") -> list[str]:
             await connection.execute("set local timezone = 'UTC'")
             adopted = await adopt_existing(connection, room_prefix)
             await connection.execute(SCHEMA.read_text("utf-8"))
+            if adopted:
+                await connection.execute(queries["note_adopted"])
             return adopted
     finally:
         await connection.close()

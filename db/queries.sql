@@ -238,6 +238,14 @@ where s.session_id = $1 and s.status = 'in_progress'
   and (s.lease_owner is null or s.lease_expires_at is null or s.lease_expires_at < now())
 returning true
 
+-- name: note_adopted
+-- Sessions of a platform's own table (`db/adoption.sql`) are what their users' clients told, whom it knew.
+update sessions
+set owner_proof = 'opened', mode_known = true,
+    client_record = jsonb_build_object(user_id, jsonb_build_object(
+        'transcript', transcript, 'quality_metrics', nullif(quality_metrics, '{}')))
+where user_id is not null
+
 -- name: load_stays
 -- Those the recorder saw; those clients told of, where it saw nobody.
 select * from video_participants p

@@ -133,6 +133,8 @@ async def test_a_platforms_sessions_are_kept_as_finished_ones(dsn: str, platform
             "source": "data",
         },
     ]
+    assert record["owner_proof"] == "opened"
+    assert record["client_record"][str(USER)]["transcript"] == record["transcript"]
     assert record["quality_metrics"] == {
         "average_bitrate": 812.5,
         "average_fps": 24.1,
