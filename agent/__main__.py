@@ -48,7 +48,7 @@ def dev() -> None:
             for who, link in web.links().items():
                 _say(f"as {'the ' * (who != 'staff')}{who}: {link}")
             _say(HOW_TO_TRY)
-            _work(complete, drain=False, health_host="127.0.0.1")
+            _work(complete, drain=False)
 
 
 @app.command()
@@ -135,15 +135,15 @@ def show_settings(
     print_settings(Settings, markdown=markdown)
 
 
-def _work(settings: Settings, *, drain: bool, health_host: str = "") -> None:
+def _work(settings: Settings, *, drain: bool) -> None:
     """Work until told to stop; told twice, stop at once."""
     from agent.worker import prepare  # noqa: PLC0415  (slow to import; --help need not)
 
     prepare(settings)
-    asyncio.run(_worked(settings, drain=drain, health_host=health_host))
+    asyncio.run(_worked(settings, drain=drain))
 
 
-async def _worked(settings: Settings, *, drain: bool, health_host: str) -> None:
+async def _worked(settings: Settings, *, drain: bool) -> None:
     from agent.worker import running  # noqa: PLC0415
 
     told_to_stop, ready = asyncio.Event(), asyncio.Event()
@@ -159,7 +159,7 @@ async def _worked(settings: Settings, *, drain: bool, health_host: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop)
     with suppress(asyncio.CancelledError):
-        async with running(settings, health_host=health_host) as let_sessions_end:
+        async with running(settings) as let_sessions_end:
             ready.set()
             await told_to_stop.wait()
             if drain:
@@ -180,7 +180,7 @@ def _migrate(settings: Settings) -> None:
     dsn, prefix = settings.database_url.get_secret_value(), settings.recorder_room_prefix
     try:
         for line in asyncio.run(apply_schema(dsn, prefix)):
-            _say(escape(line))
+            _say(line)
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
         what = type(error).__name__
         raise RecorderError(f"no access to the database ({what}): check DATABASE_URL") from None
@@ -204,8 +204,8 @@ def _settings() -> Settings:
         raise RecorderError(f"wrong settings: {wrong}") from None
 
 
-def _say(line: str) -> None:
-    console.print(line, highlight=False, soft_wrap=True)
+def _say(line: str, kind: str = "") -> None:
+    console.print(f"{kind}{escape(line)}", highlight=False, soft_wrap=True)
 
 
 def main() -> None:
@@ -213,7 +213,7 @@ def main() -> None:
     try:
         app()
     except RecorderError as error:
-        _say(f"[red]error:[/red] {escape(str(error))}")
+        _say(str(error), kind="[red]error:[/red] ")
         sys.exit(2)
 
 

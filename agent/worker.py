@@ -59,9 +59,7 @@ def prepare(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def running(
-    settings: Settings, *, health_host: str = ""
-) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+async def running(settings: Settings) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """A registered worker with its housekeeping; closed, with every session saved, at the end.
 
     Call `prepare` before. What it gives lets the sessions of the worker end first.
@@ -70,7 +68,7 @@ async def running(
     await asyncio.to_thread(_close_folders, settings.recorder_spool_dir)
     accepted: dict[str, float] = {}
     duty, metrics, capacity = Duty(), Metrics(), Capacity(settings.recorder_max_rooms, Meter().cores)
-    server = build_server(settings, accepted, duty, metrics, capacity, health_host=health_host)
+    server = build_server(settings, accepted, duty, metrics, capacity)
     registered = asyncio.Event()
     server.on("worker_registered", lambda *_: registered.set())
     async with AsyncExitStack() as stack:
