@@ -106,6 +106,15 @@ where status = 'in_progress' and start_time < now() - make_interval(secs => $1)
   and (lease_owner is null or lease_expires_at is null or lease_expires_at < now())
 order by start_time
 
+-- name: remove_unused
+-- Sessions that a client opened so many seconds ago ($1), in none of these rooms ($2), of which nothing was heard since.
+delete from sessions s
+where s.status = 'in_progress' and s.lease_epoch = 0 and s.client_record is null and s.updated_at = s.created_at
+  and s.created_at < now() - make_interval(secs => $1) and s.room_name <> all($2::text[])
+  and not exists (select from video_participants p where p.session_id = s.session_id)
+  and not exists (select from session_events e where e.session_id = s.session_id)
+returning s.session_id
+
 -- name: beat
 -- And whether another worker ($4: seen within so many seconds) is ready for rooms.
 with us as (
@@ -228,6 +237,14 @@ from (select greatest(s2.start_time, max(p.joined_at), max(p.left_at)) as at
 where s.session_id = $1 and s.status = 'in_progress'
   and (s.lease_owner is null or s.lease_expires_at is null or s.lease_expires_at < now())
 returning true
+
+-- name: note_adopted
+-- Sessions of a platform's own table (`db/adoption.sql`) are what their users' clients told, whom it knew.
+update sessions
+set owner_proof = 'opened', mode_known = true,
+    client_record = jsonb_build_object(user_id, jsonb_build_object(
+        'transcript', transcript, 'quality_metrics', nullif(quality_metrics, '{}')))
+where user_id is not null
 
 -- name: load_stays
 -- Those the recorder saw; those clients told of, where it saw nobody.
