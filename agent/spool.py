@@ -18,6 +18,7 @@ from typing import IO, Any
 from uuid import UUID
 
 from agent.allowance import Allowance
+from agent.private import private_folder
 from agent.session.events import Event, from_row, iso, to_row
 from agent.session.rooms import SessionInfo
 
@@ -58,7 +59,7 @@ class Spool:
 
     def _created(self) -> FileIO:
         """A new file, locked before anyone can find it."""
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(self._folder)
         unfound = self._path.with_suffix(".new")
         descriptor = os.open(unfound, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         self._file, self._size = FileIO(descriptor, "w"), 0
@@ -119,6 +120,8 @@ def header_of(info: SessionInfo, owner: str) -> dict[str, Any]:
         "user_id": str(info.user_id) if info.user_id else None,
         "counselor_category": info.counselor_category,
         "mode": info.mode,
+        "mode_known": info.mode_known,
+        "proof": info.proof,
         "owner": owner,
     }
 
@@ -132,6 +135,8 @@ def info_of(header: dict[str, Any]) -> SessionInfo:
         user_id=UUID(header["user_id"]) if header["user_id"] else None,
         counselor_category=header["counselor_category"],
         mode=header["mode"],
+        mode_known=header.get("mode_known", False),
+        proof=header.get("proof", "metadata"),
     )
 
 

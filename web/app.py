@@ -46,7 +46,8 @@ def create_app(settings: WebSettings, recorder: Settings) -> FastAPI:
         redoc_url=None,
         openapi_url="/api/openapi.json",
     )
-    app.state.settings, app.state.recorder, app.state.keys = settings, recorder, Keys(settings)
+    app.state.settings, app.state.recorder = settings, recorder
+    app.state.keys = Keys(settings, recorder.web_user_id_namespace)
     tell_failures(app)
     for part in (sessions, admission, participants, operations, overview, history, room, admin, signing_in):
         app.include_router(part.router)

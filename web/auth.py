@@ -12,11 +12,13 @@ from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from agent.session.user_ids import user_id
 from db.viewer import Viewer
 from web.problems import Problem
 from web.settings import WebSettings
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
+_LONGEST_NAME = 100  # characters
 _LEEWAY = 10  # seconds that clocks may differ
 _ASYMMETRIC = ["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"]
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="coaching sessions"'}
@@ -24,15 +26,16 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="coaching sessions"'}
 bearer = HTTPBearer(
     auto_error=False,
     bearerFormat="JWT",
-    description="`sub` is the user's id (a UUID), `exp` is required, `role` is `admin` for staff.",
+    description="`sub` is the user's id, `exp` is required, `role` is `admin` for staff, `counselor` for who "
+    "enters rooms as the counselor.",
 )
 
 
 class Keys:
     """Checks tokens, by the secret or by the identity provider's keys."""
 
-    def __init__(self, settings: WebSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: WebSettings, namespace: UUID) -> None:
+        self._settings, self._namespace = settings, namespace
         self._jwks = jwt.PyJWKClient(settings.web_jwks_url, timeout=5) if settings.web_jwks_url else None
 
     async def viewer(self, token: str) -> tuple[Viewer, float]:
@@ -43,13 +46,20 @@ class Keys:
             else:
                 key = await run_in_threadpool(self._jwks.get_signing_key_from_jwt, token)
                 claims = self._claims(token, key.key, _ASYMMETRIC)
-            return Viewer(UUID(str(claims["sub"])), claims.get("role") == "admin"), float(claims["exp"])
+            return self._named_in(claims), float(claims["exp"])
         except jwt.ExpiredSignatureError:
             raise _unknown("The token has expired.") from None
         except jwt.PyJWKClientConnectionError:
             raise Problem(503, "The identity provider's keys cannot be had just now.") from None
         except (jwt.PyJWTError, ValueError, TypeError):
-            raise _unknown("The token is not valid: sub (a UUID) and exp are needed.") from None
+            raise _unknown("The token is not valid: sub and exp are needed.") from None
+
+    def _named_in(self, claims: dict[str, Any]) -> Viewer:
+        who, role = user_id(claims["sub"], self._namespace), claims.get("role")
+        if who is None:
+            raise ValueError
+        sees_attended = self._settings.web_participants_see
+        return Viewer(who, role == "admin", role == "counselor", _name(claims), sees_attended)
 
     def _claims(self, token: str, key: Any, algorithms: list[str]) -> dict[str, Any]:
         audience, issuer = self._settings.web_jwt_audience, self._settings.web_jwt_issuer
@@ -63,6 +73,21 @@ class Keys:
             options={"require": ["exp", "sub"], "verify_aud": bool(audience)},
         )
         return claims
+
+
+def _name(claims: dict[str, Any]) -> str:
+    """What the token calls its user, fit to be shown; empty when it does not."""
+    for claim in ("name", "preferred_username", "email"):
+        told = claims.get(claim)
+        if isinstance(told, str) and (name := _fit_to_show(told)):
+            return name
+    return ""
+
+
+def _fit_to_show(name: str) -> str:
+    """Without what prints nothing or turns writing around, on one line."""
+    shown = "".join(c if c.isprintable() else " " for c in name[:_LONGEST_NAME])
+    return " ".join(shown.split())
 
 
 def cookie_name(settings: WebSettings) -> str:

@@ -37,6 +37,11 @@ class WebSettings(BaseSettings):
     )
     web_jwt_issuer: str = Field("", description="Who must have issued a token (`iss`); empty = anybody")
     web_jwt_audience: str = Field("", description="For whom a token must be (`aud`); empty = anybody")
+    web_participants_see: bool = Field(
+        True,
+        description="Whether people see sessions that LiveKit saw them in under their user id: a counselor "
+        "those they held; else only the owner and staff",
+    )
     web_sign_in_links: bool = Field(
         True, description="Whether /sign-in?token=... signs in; the form there does in any case"
     )

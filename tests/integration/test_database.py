@@ -42,6 +42,8 @@ TABLES = {
     "session_events",
     "workers",
     "recorder_starts",
+    "session_viewers",
+    "access_log",
 }
 
 

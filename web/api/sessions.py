@@ -154,10 +154,14 @@ async def transcript(request: Request, viewer: SignedIn, session_id: UUID, form:
 
 
 def _file(record: Record, form: Form) -> Response:
-    words, session_id = record.row["transcript"], record.row["session_id"]
-    headers = {"Content-Disposition": f'attachment; filename="session-{session_id}.{form}"'}
+    words = record.row["transcript"]
+    # Where nobody but a client tells of a session, the file's name says so; else each line of theirs does.
+    name = f"{'' if record.recorded else 'told-'}session-{record.row['session_id']}.{form}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     if form is Form.JSON:
         return JSONResponse(words, headers=headers)
+    if not record.recorded:
+        words = [{**entry, "told_by": None} for entry in words]
     body = WRITERS[form](words, record.start, record.names)
     return Response(body, headers=headers, media_type=MEDIA[form])
 

@@ -13,13 +13,16 @@ SHORT = 1.0  # seconds; a microphone's first moments are listed, but do not inte
 
 def passages(record: Record, colours: Mapping[str, int], missed: Sequence[Row]) -> list[Row]:
     """Utterances and `gaps` in order of time; `first`: somebody else spoke before."""
-    names = record.names
-    said = [_utterance(record.start, names, entry, colours) for entry in record.row["transcript"]]
+    names, tellers = record.names, record.tellers
+    said = [
+        _utterance(record.start, names, entry, colours) | {"told_by": _teller(tellers, entry)}
+        for entry in record.row["transcript"]
+    ]
     missing = [gap for gap in missed if gap["hides_words"] and gap["seconds"] >= SHORT]
     ordered = sorted([*said, *missing], key=lambda p: (p["begin"], p["kind"]))
     before = None
     for passage in ordered:
-        speaker = passage["who"] if passage["kind"] == "words" else None
+        speaker = (passage["who"], passage["told_by"]) if passage["kind"] == "words" else None
         passage["first"] = speaker != before
         before = speaker
     return ordered
@@ -29,6 +32,12 @@ def gaps(record: Record) -> list[dict[str, Any]]:
     """What was missed, in words."""
     names = record.names
     return [_gap(record.start, names, gap) for gap in record.row["gaps"]]
+
+
+def _teller(tellers: Mapping[str, str], entry: Mapping[str, Any]) -> str | None:
+    """Whose client told it; None for what was heard, or sent in the room."""
+    told_by = entry.get("told_by")
+    return tellers.get(told_by, "a participant") if told_by else None
 
 
 def _utterance(

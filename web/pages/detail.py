@@ -27,6 +27,7 @@ def view(record: Record, now: datetime, categories: Mapping[str, str]) -> dict[s
         "mode": row["mode"],
         "title": words.category(row, categories),
         "in_progress": record.in_progress,
+        "recorded": record.recorded,
         "start": record.start,
         "end": row["end_time"],
         "duration": words.duration(scale.seconds if record.in_progress else row["duration_seconds"]),

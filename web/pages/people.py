@@ -17,7 +17,7 @@ MOST_PEOPLE = 24  # on one page; of the others it says how many there are
 
 def colours_of(record: Record) -> dict[str, int]:
     """A colour for each person, in the order in which they came, also for those only their words tell of."""
-    came = [_identity(stay) for stay in record.stays]
+    came = [_identity(stay) for stay in record.participants]
     spoke = [voice_of(entry) for entry in record.row["transcript"]]
     return {identity: n % COLOURS for n, identity in enumerate(dict.fromkeys([*came, *spoke]))}
 
@@ -26,7 +26,7 @@ def people(
     record: Record, scale: Scale, told: dict[str, Any], missed: Sequence[Row], colours: dict[str, int]
 ) -> list[dict[str, Any]]:
     """The first `MOST_PEOPLE` of them; `told` is what is measured of the conversation."""
-    stays, said = _grouped(record.stays, _identity), _grouped(record.row["transcript"], voice_of)
+    stays, said = _grouped(record.participants, _identity), _grouped(record.row["transcript"], voice_of)
     missing = _missing(missed, scale)
     shown = []
     for identity in islice(colours, MOST_PEOPLE):
