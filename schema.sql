@@ -281,3 +281,27 @@ begin
     grant execute on function search_own_sessions, adopt_session to coaching_web;
 end
 $$;
+
+-- Tokens that were signed out before they end: SHA-256 of what is signed in them, never the tokens themselves.
+create table if not exists signed_out (
+    digest bytea primary key,
+    until  timestamptz not null
+);
+create index if not exists signed_out_until on signed_out (until);
+
+do $$
+begin
+    if not exists (select from pg_roles where rolname = 'coaching_web') then
+        return;
+    end if;
+    alter table signed_out enable row level security;
+    drop policy if exists seen on signed_out;
+    drop policy if exists added on signed_out;
+    drop policy if exists forgotten on signed_out;
+    create policy seen on signed_out for select to coaching_web using (true);
+    create policy added on signed_out for insert to coaching_web with check (true);
+    -- Never one that still counts.
+    create policy forgotten on signed_out for delete to coaching_web using (until < now());
+    grant select, insert, delete on signed_out to coaching_web;
+end
+$$;

@@ -375,3 +375,10 @@ set left_at = case when p.participant_sid is null then coalesce(p.left_at, now()
 from sessions s
 where p.participant_id = $2 and s.session_id = p.session_id and ($1::uuid is null or s.user_id = $1)
 returning p.*
+
+-- name: sign_out
+with ended as (delete from signed_out where until < now())
+insert into signed_out (digest, until) values ($1, $2) on conflict do nothing
+
+-- name: is_signed_out
+select exists (select from signed_out where digest = $1)

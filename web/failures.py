@@ -78,8 +78,10 @@ def _tell(
         query = f"?{request.url.query}" if request.url.query else ""
         here = f"{request.url.path}{query}" if request.method == "GET" else "/session-history"
         return RedirectResponse(f"/sign-in?{urlencode({'next': here})}", 303)
+    known = getattr(request.state, "token", None)
+    viewer = known.viewer if known else None
     title = _TITLES.get(status, HTTPStatus(status).phrase)
-    return page("problem.html", http_status=status, title=title, detail=detail, viewer=None)
+    return page("problem.html", http_status=status, title=title, detail=detail, viewer=viewer)
 
 
 def _name(loc: Sequence[Any]) -> str:

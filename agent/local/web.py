@@ -21,6 +21,7 @@ PROJECT = Path(__file__).parents[2]
 START_TIMEOUT = 60.0
 DEVELOPER = uuid5(ROOM_SID_NAMESPACE, "developer")
 _LINK_SECONDS = 7 * 24 * 3600
+_LINKS = {"WEB_SIGN_IN_LINKS": "true", "WEB_LONGEST_SIGN_IN": str(_LINK_SECONDS)}  # and such long ones
 
 
 class _Shared(BaseSettings):
@@ -41,7 +42,11 @@ class WebServer:
         self._by_jwks = bool(shared.web_jwks_url)
         self._secret = shared.web_jwt_secret.get_secret_value() or _kept_secret(settings.recorder_data_dir)
         self._port = free_port(shared.web_port)
-        environment = {"WEB_JWT_SECRET": self._secret, "WEB_HOST": LOOPBACK, "WEB_PORT": str(self._port)}
+        environment = {
+            "WEB_JWT_SECRET": self._secret,
+            "WEB_HOST": LOOPBACK,
+            "WEB_PORT": str(self._port),
+        } | _LINKS
         self._child = ChildProcess(
             "the web part",
             [sys.executable, "-m", "web"],

@@ -69,7 +69,8 @@ async def serving(dsn: str, sfu: Sfu | None = None, **settings: Any) -> AsyncIte
         livekit_api_key=sfu.api_key if sfu else "",
         livekit_api_secret=SecretStr(sfu.api_secret if sfu else ""),
     )
-    web = WebSettings(_env_file=None, web_jwt_secret=SecretStr(SECRET), **settings)
+    told: dict[str, Any] = {"web_jwt_secret": SecretStr(SECRET), "web_sign_in_links": True} | settings
+    web = WebSettings(_env_file=None, **told)
     config = uvicorn.Config(
         create_asgi(web, recorder), host="127.0.0.1", port=0, log_config=None, timeout_graceful_shutdown=1
     )

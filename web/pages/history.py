@@ -64,7 +64,7 @@ async def sessions(
 
 @router.get("/session-history/changes")
 async def list_changes(request: Request, viewer: OfPage) -> StreamingResponse:
-    return changes.stream(request.app.state.pool, viewer)
+    return changes.stream(request, viewer)
 
 
 @router.get("/session-history/{session_id:uuid}")
@@ -75,7 +75,7 @@ async def session(request: Request, viewer: OfPage, session_id: UUID) -> Respons
 
 @router.get("/session-history/{session_id:uuid}/changes")
 async def session_changes(request: Request, viewer: OfPage, session_id: UUID) -> StreamingResponse:
-    return changes.stream(request.app.state.pool, viewer, session_id)
+    return changes.stream(request, viewer, session_id)
 
 
 def _line(row: dict[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,8 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_templates.filters["short"] = lambda user_id: str(user_id)[:8]
+_templates.filters["known_as"] = lambda viewer: viewer.name or f"user {str(viewer.user_id)[:8]}"
 _templates.globals["static"] = f"/static/{_version()}"
 STATIC_PATH = str(_templates.globals["static"])
 
