@@ -7,6 +7,7 @@ from uuid import UUID
 
 from db.pool import Connection, Pool
 from db.queries import queries
+from db.quotas import check_opening
 from db.viewer import Viewer, seen_by
 
 
@@ -27,6 +28,7 @@ class Told:
 async def begin(pool: Pool, viewer: Viewer, user_id: UUID, told: Told) -> bool:
     """A session in progress of this user; False when there is one of this id already."""
     async with seen_by(pool, viewer) as connection:
+        await check_opening(connection, viewer)
         return await _open(connection, user_id, told)
 
 

@@ -382,3 +382,28 @@ insert into signed_out (digest, until) values ($1, $2) on conflict do nothing
 
 -- name: is_signed_out
 select exists (select from signed_out where digest = $1)
+
+-- name: openings_one_at_a_time
+select pg_advisory_xact_lock(hashtextextended('opening ' || $1::text, 0))
+
+-- name: count_openings
+-- Of the last hour, up to $2: how many, how many of them nobody has joined, and when the oldest is an hour old.
+select count(*) as opened,
+       count(*) filter (where s.status = 'in_progress' and s.lease_epoch = 0 and not exists (
+           select from video_participants p where p.session_id = s.session_id)) as unjoined,
+       extract(epoch from min(s.start_time) + interval '1 hour' - now())::float8 as seconds_left
+from (
+    select session_id, status, lease_epoch, start_time from sessions
+    where user_id = $1 and start_time > now() - interval '1 hour'
+    order by start_time desc, session_id desc
+    limit $2
+) s
+
+-- name: count_joins
+select count(*) as joins, extract(epoch from min(joined_at) + interval '1 hour' - now())::float8 as seconds_left
+from (
+    select joined_at from video_participants
+    where session_id = $1 and participant_sid is null and joined_at > now() - interval '1 hour'
+    order by joined_at desc
+    limit $2
+) told

@@ -117,7 +117,7 @@ async def rewriting(web: Web) -> AsyncIterator[str]:
 
 @pytest.mark.parametrize("named", [True, False])
 async def test_behind_a_rewrite_the_platforms_origin_has_to_be_named(dsn: str, named: bool) -> None:
-    settings = {"web_allowed_origins": APP} if named else {}
+    settings: dict[str, Any] = {"web_allowed_origins": APP if named else ""}
     async with (
         serving(dsn, **settings, web_cookie_name="platform_session") as web,
         rewriting(web) as platform,
