@@ -1,6 +1,7 @@
 """The command line: `python -m web --help`."""
 
 import sys
+from contextlib import suppress
 from typing import Annotated, cast
 
 import typer
@@ -45,20 +46,23 @@ def serve(
     import uvicorn  # noqa: PLC0415  (slow to import; --help need not)
 
     from web.app import create_asgi  # noqa: PLC0415
+    from web.connections import server_config  # noqa: PLC0415
 
     settings, recorder = web_settings_from_environment(), settings_from_environment()
     settings = settings.model_copy(update={"web_host": host or settings.web_host})
     logs.configure(recorder.recorder_log_level)
     settings.require_complete(recorder)
-    uvicorn.run(
+    config = server_config(
         create_asgi(settings, recorder),
         host=settings.web_host,
         port=settings.web_port if port < 0 else port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
         timeout_graceful_shutdown=FAREWELL,
     )
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(3)
 
 
 @app.command(name="settings")

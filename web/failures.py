@@ -15,7 +15,8 @@ from starlette.routing import Match
 from agent.session.errors import what_failed
 from db.pool import is_transient
 from db.quotas import QuotaExceeded
-from web.bodies import TooLarge, refuse_too_large
+from web.bodies import refuse_too_large
+from web.body_reading import TooLarge
 from web.pages.rendering import page, wants_page
 from web.problems import FieldError, Problem, problem
 

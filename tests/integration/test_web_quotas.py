@@ -95,7 +95,8 @@ async def test_counting_goes_by_index(pool: Pool, query: str) -> None:
 
     await pool.execute(
         "insert into sessions (session_id, room_name, user_id, mode, status, start_time) "
-        "select gen_random_uuid(), 'r', gen_random_uuid(), 'video', 'completed', now() from generate_series(1, 20000)"
+        "select gen_random_uuid(), 'r', gen_random_uuid(), 'video', 'completed', now() "
+        "from generate_series(1, 20000)"
     )
     await pool.execute(
         "insert into video_participants (session_id) select session_id from sessions, generate_series(1, 2)"

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from agent.local.sfu import Sfu
 from agent.settings import Settings
 from web.app import create_asgi
+from web.connections import server_config
 from web.settings import WebSettings
 
 SECRET = "a secret of more than thirty-two bytes"
@@ -71,9 +72,8 @@ async def serving(dsn: str, sfu: Sfu | None = None, **settings: Any) -> AsyncIte
     )
     told: dict[str, Any] = {"web_jwt_secret": SecretStr(SECRET), "web_sign_in_links": True} | settings
     web = WebSettings(_env_file=None, **told)
-    config = uvicorn.Config(
-        create_asgi(web, recorder), host="127.0.0.1", port=0, log_config=None, timeout_graceful_shutdown=1
-    )
+    app = create_asgi(web, recorder)
+    config = server_config(app, host="127.0.0.1", port=0, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server._serve())
     while not server.started:
