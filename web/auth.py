@@ -16,7 +16,7 @@ from db.signed_out import is_signed_out, sign_out
 from db.viewer import Viewer
 from web.problems import Problem, problem
 from web.settings import WebSettings
-from web.tokens import Token, unknown
+from web.tokens import LEEWAY, Token, unknown
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 _KNOWN_FOR = 1.0  # seconds in which a sign-out at another process is not seen
@@ -39,7 +39,7 @@ class SignIns:
     async def goes_on(self, request: Request, token: Token) -> bool:
         """Whether the token has neither ended nor been signed out."""
         now = time.monotonic()
-        if token.expires_at < time.time() - 10:
+        if token.expires_at < time.time() - LEEWAY:
             return False
         if self._asked.get(token.digest, 0.0) > now - _KNOWN_FOR:
             return True
@@ -53,7 +53,7 @@ class SignIns:
     async def end(self, request: Request, token: Token) -> None:
         """Sign out: the token is taken no more, wherever a copy of it is."""
         self._asked.pop(token.digest, None)
-        until = datetime.fromtimestamp(token.expires_at + 60, UTC)
+        until = datetime.fromtimestamp(token.expires_at + 2 * LEEWAY, UTC)
         await sign_out(request.app.state.pool, token.digest, until)
 
 

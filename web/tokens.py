@@ -17,7 +17,7 @@ from web.settings import WebSettings
 
 LONGEST_TOKEN = 8192  # characters
 _LONGEST_NAME = 100  # characters
-_LEEWAY = 10  # seconds that clocks may differ
+LEEWAY = 10  # seconds that clocks may differ
 _LAST_SECOND = 253_402_300_799  # of the year 9999
 _ASYMMETRIC = ["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"]
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="coaching sessions"'}
@@ -58,7 +58,7 @@ class Keys:
             raise Problem(503, "The identity provider's keys cannot be had just now.") from None
         except _MALFORMED:
             raise unknown("The token is not valid: sub and exp are needed.") from None
-        if expires_at < time.time() - _LEEWAY:
+        if expires_at < time.time() - LEEWAY:
             raise unknown(f"The token was issued longer ago than is taken here ({self._longest}).")
         # Of what is signed alone: one signature can be written in several ways.
         return Token(viewer, expires_at, sha256(text.rpartition(".")[0].encode()).digest())
@@ -79,7 +79,7 @@ class Keys:
         expires_at, longest = _seconds(claims["exp"]), self._settings.web_longest_sign_in
         if "iat" in claims:
             return min(expires_at, _seconds(claims["iat"]) + longest)
-        if expires_at > time.time() + longest + _LEEWAY:
+        if expires_at > time.time() + longest + LEEWAY:
             raise unknown(
                 f"The token ends later than is taken here ({self._longest}): give it iat or an earlier exp."
             )
@@ -93,7 +93,7 @@ class Keys:
             algorithms=algorithms,
             audience=audience or None,
             issuer=issuer or None,
-            leeway=_LEEWAY,
+            leeway=LEEWAY,
             options={"require": ["exp", "sub"], "verify_aud": bool(audience)},
         )
         return claims
