@@ -1,6 +1,10 @@
 -- The whole schema of the coaching session recorder. Safe to apply again, also by two at once
 -- (`python -m agent migrate` holds an advisory lock while it does).
 
+-- Functions keep the path of names that they were made with: this schema alone, and never first what any member of
+-- a role may make for the moment (`pg_temp`).
+select set_config('search_path', format('%I, pg_temp', current_schema()), true);
+
 create table if not exists sessions (
     session_id         uuid primary key,
     room_name          text not null,
@@ -25,7 +29,13 @@ create table if not exists sessions (
 );
 -- Columns that came later are added so, for databases from before.
 alter table sessions add column if not exists coverage jsonb not null default '{}';
-create index if not exists sessions_of_user on sessions (user_id, start_time desc, session_id desc);
+-- How it is known whose session it is (`agent/session/ownership.py`), the users whom LiveKit saw in it, the counselor
+-- who was let in, and whether the room's metadata tell the mode.
+alter table sessions add column if not exists owner_proof text
+    check (owner_proof in ('metadata', 'attribute', 'identity', 'opened', 'saved'));
+alter table sessions add column if not exists viewers uuid[] not null default '{}';
+alter table sessions add column if not exists counselor_id uuid;
+alter table sessions add column if not exists mode_known boolean not null default false;
 drop index if exists sessions_by_user;
 create index if not exists sessions_in_progress on sessions (start_time) where status = 'in_progress';
 
@@ -120,8 +130,19 @@ create table if not exists recorder_starts (
 create index if not exists sessions_newest on sessions (start_time desc, session_id desc);
 drop index if exists sessions_by_start;
 
--- What a client told of its session. Kept beside the record, so that whoever saves last, the fuller wins.
+-- What clients told of their sessions, by the user who told it: `transcript` and `quality_metrics`. Kept beside the
+-- record: what was heard is never replaced by it.
 alter table sessions add column if not exists client_record jsonb;
+
+-- The sessions of each user in the order of the history: their own, and those they were seen in.
+create table if not exists session_viewers (
+    session_id uuid not null references sessions (session_id) on delete cascade,
+    user_id    uuid not null,
+    start_time timestamptz not null,
+    owns       boolean not null,
+    primary key (session_id, user_id)
+);
+create index if not exists session_viewers_newest on session_viewers (user_id, start_time desc, session_id desc);
 
 create or replace function transcript_size(transcript jsonb) returns bigint
 language sql immutable parallel safe as $$
@@ -143,26 +164,76 @@ language sql immutable parallel safe as $$
     end
 $$;
 
--- The words of a transcript, for search, with its user's id among them: so that one user's search reads one
--- user's entries of the index. The first 200,000 characters (some four hours): a tsvector ends at 1 MB, and
--- saving a session must never fail for want of an index.
-create or replace function transcript_words(transcript jsonb, user_id uuid) returns tsvector
+-- The words of a session, heard or told, for search, with the ids of the users who may see it among them: so that one
+-- user's search reads one user's entries of the index. The first 200,000 characters (some four hours): a tsvector
+-- ends at 1 MB, and saving a session must never fail for want of an index.
+create or replace function session_words(transcript jsonb, client_record jsonb, user_ids uuid[]) returns tsvector
 language plpgsql immutable parallel safe cost 1000 as $$
 declare
-    whose tsvector := array_to_tsvector(array_remove(array[user_id::text], null));
+    whose tsvector := array_to_tsvector(array_remove(user_ids, null)::text[]);
 begin
     return whose || coalesce(to_tsvector('pg_catalog.simple', left((
         select string_agg(entry ->> 'text', ' ')
-        from jsonb_array_elements(case jsonb_typeof(transcript) when 'array' then transcript else '[]' end) entry
+        from (select transcript as entries
+              union all select told -> 'transcript' from jsonb_each(client_record) as r (teller, told)) said,
+             jsonb_array_elements(case jsonb_typeof(entries) when 'array' then entries else '[]' end) entry
     ), 200000)), '');
 exception when program_limit_exceeded then
     return whose;
 end
 $$;
+do $$
+begin
+    if not exists (select from pg_attribute where attrelid = 'sessions'::regclass and attname = 'words' and not attisdropped
+                   and exists (select from pg_proc where proname = 'transcript_words' and pronamespace = current_schema()::regnamespace)) then
+        return;
+    end if;
+    -- From before there were viewers and proofs.
+    alter table sessions drop column words;
+    drop function transcript_words(jsonb, uuid);
+    update sessions set client_record = jsonb_build_object(user_id, client_record)
+    where client_record ?| array['transcript', 'quality_metrics'] and user_id is not null;
+    update sessions s
+    set owner_proof = case when user_id is null then null when lease_epoch > 0 then 'attribute' else 'saved' end,
+        viewers = coalesce((select array_agg(distinct p.user_id) from video_participants p where p.session_id = s.session_id
+                            and p.participant_sid is not null and p.user_id is not null), '{}');
+end
+$$;
 alter table sessions add column if not exists words tsvector
-    generated always as (transcript_words(transcript, user_id)) stored;
+    generated always as (session_words(transcript, client_record, array_append(viewers, user_id))) stored;
 create index if not exists sessions_of_words on sessions using gin (words);
 drop index if exists sessions_by_words;
+
+create or replace function note_viewers() returns trigger
+language plpgsql security definer set search_path from current as $$
+begin
+    if tg_op = 'UPDATE' and new.user_id is not distinct from old.user_id and new.viewers = old.viewers
+       and new.start_time = old.start_time then
+        return null;
+    end if;
+    delete from session_viewers where session_id = new.session_id;
+    insert into session_viewers (session_id, user_id, start_time, owns)
+    select new.session_id, who, new.start_time, who is not distinct from new.user_id
+    from (select distinct who from unnest(array_append(new.viewers, new.user_id)) who where who is not null) w;
+    return null;
+end
+$$;
+create or replace trigger sessions_note_viewers after insert or update of user_id, viewers, start_time on sessions
+    for each row execute function note_viewers();
+insert into session_viewers (session_id, user_id, start_time, owns)
+select s.session_id, w.who, s.start_time, w.who is not distinct from s.user_id
+from sessions s cross join lateral (select distinct who from unnest(array_append(s.viewers, s.user_id)) who where who is not null) w
+where not exists (select from session_viewers);
+drop index if exists sessions_of_user;
+
+-- Whose reading of others' sessions is written down: staff's. A moment of theirs is told once in ten minutes.
+create table if not exists access_log (
+    at         timestamptz not null default now(),
+    user_id    uuid not null,
+    session_id uuid,
+    what       text not null
+);
+create index if not exists access_log_newest on access_log (user_id, session_id, at desc);
 
 do $$
 begin
@@ -181,8 +252,51 @@ exception
 end
 $$;
 
--- These search and adopt as the owner, for the user of the transaction alone. PostgreSQL uses an index under a
--- policy only for operators that cannot leak, and full-text search is none of them.
+-- For whom the transaction is: see `db.viewer`.
+create or replace function viewer_is_staff() returns boolean language sql stable parallel safe as $$
+    select coalesce(current_setting('app.role', true) = 'admin', false)
+$$;
+create or replace function viewer_id() returns uuid language sql stable parallel safe as $$
+    select nullif(current_setting('app.user_id', true), '')::uuid
+$$;
+-- Whether they see sessions that LiveKit saw them in and that are another's.
+create or replace function viewer_sees_attended() returns boolean language sql stable parallel safe as $$
+    select coalesce(current_setting('app.sees_attended', true) <> 'off', true)
+$$;
+
+-- These list, search and adopt as the tables' owner, for the user of the transaction alone. PostgreSQL uses an index under
+-- a policy only for operators that cannot leak, and full-text search is none of them.
+create or replace function newest_sessions(
+    of_mode text, of_status text, before_time timestamptz, before_id uuid, at_most integer
+) returns table (session_id uuid, start_time timestamptz)
+language plpgsql stable rows 21 security definer set search_path from current
+set plan_cache_mode = force_custom_plan set jit = off as $$
+#variable_conflict use_column
+declare
+    me constant uuid := viewer_id();
+    attended constant boolean := viewer_sees_attended();
+begin
+    if viewer_is_staff() then
+        return query
+            select s.session_id, s.start_time from sessions s
+            where (of_mode is null or s.mode = of_mode)
+              and (of_status is null or s.status = of_status)
+              and (before_time is null or (s.start_time, s.session_id) < (before_time, before_id))
+            order by s.start_time desc, s.session_id desc
+            limit at_most;
+        return;
+    end if;
+    return query
+        select v.session_id, v.start_time from session_viewers v
+        join sessions s on s.session_id = v.session_id
+        where v.user_id = me and (attended or v.owns)
+          and (of_mode is null or s.mode = of_mode)
+          and (of_status is null or s.status = of_status)
+          and (before_time is null or (v.start_time, v.session_id) < (before_time, before_id))
+        order by v.start_time desc, v.session_id desc
+        limit at_most;
+end
+$$;
 create or replace function search_own_sessions(
     wanted tsquery, of_mode text, of_status text, before_time timestamptz, before_id uuid, at_most integer
 ) returns table (session_id uuid)
@@ -190,35 +304,27 @@ language plpgsql stable rows 21 security definer set search_path from current
 set plan_cache_mode = force_custom_plan set work_mem = '64MB' set jit = off as $$
 #variable_conflict use_column
 declare
-    staff constant boolean := coalesce(current_setting('app.role', true) = 'admin', false);
-    me constant uuid := nullif(current_setting('app.user_id', true), '')::uuid;
+    staff constant boolean := viewer_is_staff();
+    me constant uuid := viewer_id();
+    attended constant boolean := viewer_sees_attended();
     newest constant integer := 300;
     there integer;
 begin
     -- What is said often is found among the newest, one after the other, until the page is full ...
     return query
-        select s.session_id from (
-            select s.session_id, s.start_time, s.words from sessions s
-            where (staff or s.user_id = me)
-              and (of_mode is null or s.mode = of_mode)
-              and (of_status is null or s.status = of_status)
-              and (before_time is null or (s.start_time, s.session_id) < (before_time, before_id))
-            order by s.start_time desc, s.session_id desc
-            limit newest
-        ) s
+        select n.session_id
+        from newest_sessions(of_mode, of_status, before_time, before_id, newest) n
+        join sessions s on s.session_id = n.session_id
         where s.words @@ wanted
-        order by s.start_time desc, s.session_id desc
+        order by n.start_time desc, n.session_id desc
         limit at_most;
     get diagnostics there = row_count;
     if there >= at_most then
         return;
     end if;
-    select s.start_time, s.session_id into before_time, before_id from sessions s
-    where (staff or s.user_id = me)
-      and (of_mode is null or s.mode = of_mode)
-      and (of_status is null or s.status = of_status)
-      and (before_time is null or (s.start_time, s.session_id) < (before_time, before_id))
-    order by s.start_time desc, s.session_id desc
+    select n.start_time, n.session_id into before_time, before_id
+    from newest_sessions(of_mode, of_status, before_time, before_id, newest) n
+    order by n.start_time desc, n.session_id desc
     offset newest - 1 limit 1;
     if not found then
         return;
@@ -226,11 +332,11 @@ begin
     -- ... and what is said seldom, by the index of words alone: few enough to be put in order.
     return query
         with by_words as materialized (
-            select s.session_id, s.start_time, s.user_id, s.mode, s.status from sessions s
+            select s.session_id, s.start_time, s.user_id, s.viewers, s.mode, s.status from sessions s
             where s.words @@ case when staff then wanted else wanted && quote_literal(me)::tsquery end
         )
         select s.session_id from by_words s
-        where (staff or s.user_id = me)
+        where (staff or s.user_id = me or (attended and me = any(s.viewers)))
           and (of_mode is null or s.mode = of_mode)
           and (of_status is null or s.status = of_status)
           and (s.start_time, s.session_id) < (before_time, before_id)
@@ -238,19 +344,43 @@ begin
         limit at_most - there;
 end
 $$;
+-- A session without an owner becomes that of whoever saves it, if LiveKit saw them in it, and not as the counselor.
 create or replace function adopt_session(which uuid) returns void
 language sql volatile security definer set search_path from current as $$
-    update sessions set user_id = nullif(current_setting('app.user_id', true), '')::uuid
-    where session_id = which and user_id is null
+    update sessions set user_id = viewer_id(), owner_proof = 'saved'
+    where session_id = which and user_id is null and viewer_id() = any(viewers)
+      and not exists (select from video_participants p where p.session_id = which and p.user_id = viewer_id()
+                      and p.participant_sid is not null and p.role = 'counselor')
 $$;
-revoke execute on function search_own_sessions, adopt_session from public;
+-- The session that a counselor may enter: one that names them, or nobody yet. One that is over, only if it is theirs or
+-- they were in it. Who `enters` it is named from here on.
+create or replace function session_for_counselor(which uuid, enters boolean)
+returns table (user_id uuid, counselor_category text, mode text, status text)
+language plpgsql volatile security definer set search_path from current as $$
+#variable_conflict use_column
+begin
+    return query
+        select s.user_id, s.counselor_category, s.mode, s.status from sessions s
+        where s.session_id = which
+          and (viewer_id() = any(s.viewers) or s.user_id = viewer_id() or s.status = 'in_progress')
+          and coalesce(s.counselor_id, viewer_id()) = viewer_id()
+          and not exists (select from video_participants p where p.session_id = which and p.role = 'counselor'
+                          and p.participant_sid is not null and p.user_id <> viewer_id())
+        for update of s;
+    if found and enters then
+        update sessions set counselor_id = viewer_id() where session_id = which;
+    end if;
+end
+$$;
+revoke execute on function newest_sessions, search_own_sessions, adopt_session, session_for_counselor from public;
 
 do $$
 declare
     -- In subqueries: asked once a statement, not once a row.
-    mine constant text := $p$((select current_setting('app.role', true)) = 'admin'
-        or user_id = (select nullif(current_setting('app.user_id', true), '')::uuid))$p$;
-    of_mine text;
+    sees constant text := $p$((select viewer_is_staff()) or user_id = (select viewer_id())
+        or ((select viewer_id()) = any(viewers) and (select viewer_sees_attended())))$p$;
+    begins constant text := $p$((select viewer_is_staff()) or user_id = (select viewer_id())
+        or (user_id is null and counselor_id = (select viewer_id())))$p$;
     name text;
 begin
     if not exists (select from pg_roles where rolname = 'coaching_web') then
@@ -260,27 +390,59 @@ begin
         execute format('alter table %I enable row level security', name);
         execute format('drop policy if exists own_sessions on %I', name);
         -- The subquery sees what the policy of `sessions` shows.
-        of_mine := case name when 'sessions' then mine else format(
-            '(exists (select from sessions s where s.session_id = %I.session_id))', name) end;
-        execute format('create policy own_sessions on %I to coaching_web using %s', name, of_mine);
+        execute format('create policy own_sessions on %I to coaching_web using %s', name, case name when 'sessions' then sees
+            else format('(exists (select from sessions s where s.session_id = %I.session_id))', name) end);
     end loop;
+    drop policy if exists new_sessions on sessions;
+    execute 'create policy new_sessions on sessions for insert to coaching_web with check ' || begins;
     foreach name in array array['workers', 'recorder_starts'] loop
         execute format('alter table %I enable row level security', name);
         execute format('drop policy if exists for_staff on %I', name);
         execute format('create policy for_staff on %I to coaching_web using ('
                        '(select current_setting(''app.role'', true)) = ''admin'')', name);
     end loop;
+    alter table access_log enable row level security;
+    drop policy if exists of_staff on access_log;
+    create policy of_staff on access_log to coaching_web using ((select viewer_is_staff()));
     execute format('grant usage on schema %I to coaching_web', current_schema());
-    grant select on sessions, video_participants, quality_readings, session_events, workers, recorder_starts
+    grant select on sessions, video_participants, quality_readings, session_events, workers, recorder_starts, access_log
         to coaching_web;
     -- Never a lease, an owner or what the recorder alone knows.
-    grant insert (session_id, room_name, user_id, counselor_category, mode, status, start_time),
-          update (counselor_category, status, start_time, end_time, duration_seconds, end_reason, transcript,
+    grant insert (session_id, room_name, user_id, owner_proof, counselor_id, counselor_category, mode, mode_known, status,
+                  start_time),
+          update (counselor_category, mode, status, start_time, end_time, duration_seconds, end_reason, transcript,
                   quality_metrics, client_record, updated_at) on sessions to coaching_web;
     grant insert (session_id, user_id, name, role), update (left_at) on video_participants to coaching_web;
-    grant execute on function search_own_sessions, adopt_session to coaching_web;
+    grant insert (user_id, session_id, what) on access_log to coaching_web;
+    grant execute on function newest_sessions, search_own_sessions, adopt_session, session_for_counselor to coaching_web;
 end
 $$;
+
+-- What the viewer has opened in the last hour, up to so many: how many, how many of them nobody has joined, and in how
+-- many seconds the oldest is an hour old. As the owner: a counselor's own is nobody's to see until a student comes.
+create index if not exists sessions_of_counselor on sessions (counselor_id, start_time desc) where counselor_id is not null;
+create or replace function openings_of_viewer(at_most integer)
+returns table (opened bigint, unjoined bigint, seconds_left double precision)
+language sql stable security definer set search_path from current as $$
+    with of_owner as (
+        select s.session_id, s.user_id, s.status, s.lease_epoch, s.start_time
+        from session_viewers v join sessions s on s.session_id = v.session_id
+        where v.user_id = viewer_id() and v.start_time > now() - interval '1 hour' and v.owns
+          and s.owner_proof is distinct from 'saved'
+        order by v.start_time desc, v.session_id desc limit at_most
+    ), of_counselor as (
+        select session_id, user_id, status, lease_epoch, start_time from sessions
+        where counselor_id = viewer_id() and start_time > now() - interval '1 hour'
+        order by start_time desc limit at_most
+    )
+    select count(*),
+           count(*) filter (where s.status = 'in_progress' and s.lease_epoch = 0
+                            and coalesce(s.user_id, viewer_id()) = viewer_id()
+                            and not exists (select from video_participants p where p.session_id = s.session_id)),
+           extract(epoch from min(s.start_time) + interval '1 hour' - now())::double precision
+    from (table of_owner union table of_counselor) s
+$$;
+revoke execute on function openings_of_viewer from public;
 
 -- Tokens that were signed out before they end: SHA-256 of what is signed in them, never the tokens themselves.
 create table if not exists signed_out (
@@ -303,5 +465,6 @@ begin
     -- Never one that still counts.
     create policy forgotten on signed_out for delete to coaching_web using (until < now());
     grant select, insert, delete on signed_out to coaching_web;
+    grant execute on function openings_of_viewer to coaching_web;
 end
 $$;

@@ -44,7 +44,13 @@ async def record(ctx: JobContext) -> None:
     clock.set()  # this process may have waited for hours
     settings = settings_from_environment()
     room = ctx.job.room
-    info, problems = session_info(room.name, room.sid, room.metadata, settings.recorder_room_prefix)
+    info, problems = session_info(
+        room.name,
+        room.sid,
+        room.metadata,
+        settings.recorder_room_prefix,
+        settings.web_user_id_namespace,
+    )
     ctx.log_context_fields = {"room": room.name, "room_sid": room.sid, "session_id": str(info.session_id)}
     for problem in problems:
         log.warning("room_metadata_ignored", problem=problem)

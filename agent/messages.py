@@ -19,7 +19,7 @@ from agent.presence import role_in_room
 from agent.recorder import Recorder
 from agent.senders import Senders
 from agent.session.errors import MessageRefused
-from agent.session.events import QualityRead, UtteranceHeard, milliseconds
+from agent.session.events import QualityRead, Role, UtteranceHeard, milliseconds
 from agent.session.rooms import speaker_of, storable
 from agent.tasks import Tasks
 
@@ -122,15 +122,19 @@ class Messages:
 
     def _transcript(self, sender: rtc.RemoteParticipant, payload: Payload, received: datetime) -> None:
         message = checked(TranscriptMessage, payload)
-        if message.speaker and message.speaker != speaker_of(role_in_room(sender)):
+        if message.speaker and message.speaker != speaker_of(self._role(sender)):
             raise MessageRefused("speaker is not the sender")
         began = message.timestamp
         if began is None or abs(began - received) > _CLOCK_SKEW:
             began = received
         self.take_own_words(sender, message.text, began, received, message.language)
 
+    def _role(self, sender: rtc.RemoteParticipant) -> Role:
+        told = self._recorder.session.role(storable(sender.identity))
+        return told if told != "participant" else role_in_room(sender)
+
     def _session_end(self, sender: rtc.RemoteParticipant, _payload: Payload, _received: datetime) -> None:
-        if role_in_room(sender) == "participant":
+        if self._role(sender) == "participant":
             raise MessageRefused("neither student nor counselor")
         log.info("session_end_asked", identity=sender.identity)
         self._on_session_end()

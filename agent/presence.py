@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from typing import get_args
+from uuid import UUID
 
 import structlog
 from livekit import rtc
@@ -27,6 +28,7 @@ from agent.session.events import (
 )
 from agent.session.fold import ROOM_CLOSED, ROOM_EMPTY
 from agent.session.rooms import role_of, storable, user_id_of
+from agent.session.user_ids import DEFAULT_NAMESPACE
 
 log = structlog.stdlib.get_logger()
 
@@ -41,8 +43,9 @@ def is_recorded(participant: rtc.RemoteParticipant) -> bool:
 
 
 def role_in_room(participant: rtc.RemoteParticipant) -> Role:
-    """The role that a participant's attributes, metadata and identity claim."""
-    return role_of(participant.identity, participant.attributes, participant.metadata)
+    """The role that a participant's attributes, metadata, identity and kind claim."""
+    is_agent = participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
+    return role_of(participant.identity, participant.attributes, participant.metadata, is_agent=is_agent)
 
 
 def published_already(
@@ -57,10 +60,18 @@ def published_already(
 class Presence:
     """Follows who comes and goes."""
 
-    def __init__(self, room: rtc.Room, recorder: Recorder, *, on_empty: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        room: rtc.Room,
+        recorder: Recorder,
+        *,
+        on_empty: Callable[[], None],
+        namespace: UUID = DEFAULT_NAMESPACE,
+    ) -> None:
         self._room = room
         self._recorder = recorder
         self._on_empty = on_empty
+        self._namespace = namespace  # of user ids that are no UUIDs
         self._present: dict[str, str] = {}  # participant_sid -> identity
         self._cut_off_since: datetime | None = None
         self._over = asyncio.Event()  # our connection to the room has ended
@@ -68,6 +79,7 @@ class Presence:
         listen(room, "participant_disconnected", self._disconnected)
         listen(room, "participant_attributes_changed", lambda _changed, who: self._told_more(who))
         listen(room, "participant_metadata_changed", lambda who, _old, _new: self._told_more(who))
+        listen(room, "participant_name_changed", lambda who, _old, _new: self._told_more(who))
         listen(room, "connection_quality_changed", self._quality_changed)
         listen(room, "disconnected", self._room_disconnected)
         listen(room, "reconnecting", self._reconnecting)
@@ -120,15 +132,15 @@ class Presence:
             self._note_stay(participant)
 
     def _note_stay(self, participant: rtc.RemoteParticipant) -> None:
-        role = role_in_room(participant)
         self._recorder.record(
             ParticipantJoined(
                 at=_joined_at(participant),
                 identity=storable(participant.identity),
                 participant_sid=participant.sid,
                 name=storable(participant.name),
-                role=role,
-                user_id=user_id_of(role, participant.identity, participant.attributes),
+                role=role_in_room(participant),
+                user_id=user_id_of(participant.identity, participant.attributes, self._namespace),
+                observed=now(),
             )
         )
 

@@ -21,7 +21,7 @@ from agent.holding import Holding
 from agent.predecessor import Predecessor, recorded_until
 from agent.session.doubles import without_doubles
 from agent.session.errors import LeaseLost, SessionNotSaved, what_failed
-from agent.session.events import Event, GapNoted
+from agent.session.events import Event, GapNoted, ParticipantJoined
 from agent.session.fold import Session, fold
 from agent.session.rooms import SessionInfo
 from agent.session.summary import summary
@@ -58,6 +58,8 @@ class Recorder:
         self._saved_version = 0
         self._secured_version = 0  # up to here everything is in the journal, or in the spool
         self._row_is_final = False  # the session's row tells of an end
+        self._whose_version = 1  # of what we know of whose session it is, and of what the row tells of it
+        self._whose_written = 0
         self._predecessor = Predecessor()
         self._predecessor.when_known(self._note_the_gap)
         self.when_claimed = self._predecessor.when_known
@@ -70,12 +72,20 @@ class Recorder:
         """Take in what happened."""
         if self.session.apply(event):
             self._backlog.add(event)
+            self._whose_version += isinstance(event, ParticipantJoined)
             self._version += 1
             self._something_new.set()
 
     def moved(self, room_sid: str) -> None:
         """LiveKit's server was restarted: the session goes on in a room with a new sid."""
         self.session.info = replace(self.session.info, room_sid=room_sid)
+        self._something_new.set()
+
+    def told_of_room(self, told: SessionInfo) -> None:
+        """The room's metadata changed; which session it is, they settled when it began."""
+        self.session.info = self.session.info.updated(told)
+        self._whose_version += 1
+        self._version += 1
         self._something_new.set()
 
     async def keep(self) -> None:
@@ -232,9 +242,17 @@ class Recorder:
                 batch, version = self._backlog.all(), self._version
                 ended = self.session.ending is not None
                 finished = version != self._saved_version and (ended or self._row_is_final)
-                changes = sessions.changes(self.session, batch, finished=finished)
+                whose = self._whose_version
+                changes = sessions.changes(
+                    self.session, batch, finished=finished, whose=whose != self._whose_written
+                )
                 room_sid = self.session.info.room_sid
-                await sessions.write(connection, changes, self._next_seq, lease=lease, room_sid=room_sid)
+                mode = await sessions.write(
+                    connection, changes, self._next_seq, lease=lease, room_sid=room_sid
+                )
+            self._whose_written = whose
+            if mode is not None:
+                self.session.info = replace(self.session.info, mode=mode)
             if not ours_already:
                 log.info("session_claimed", epoch=lease.epoch, events_before=before)
             self._next_seq += len(batch)
@@ -255,6 +273,7 @@ class Recorder:
         for event in history.restored:
             self.record(event)
         self._row_is_final = claimed.epoch > 1
+        self._whose_version += 1
         self._predecessor.know(recorded_until(claimed, history.journaled, self.began_at))
         return len(history.journaled)
 

@@ -29,6 +29,7 @@ from agent.recorder import Recorder
 from agent.session.errors import SessionNotSaved
 from agent.session.events import SessionEnded
 from agent.session.fold import ENDED_BY_PARTICIPANT
+from agent.session.rooms import session_info
 from agent.settings import Settings
 from agent.tasks import Tasks
 from agent.text_streams import TextStreams
@@ -52,12 +53,18 @@ class RoomRecording:
         self._answers = Tasks()
         self._begun = False
         # Handlers are in place before we connect: nothing that happens meanwhile is missed.
-        self._presence = Presence(ctx.room, recorder, on_empty=lambda: self._answers.start(self._save()))
+        self._presence = Presence(
+            ctx.room,
+            recorder,
+            on_empty=lambda: self._answers.start(self._save()),
+            namespace=settings.web_user_id_namespace,
+        )
         self._messages = Messages(
             ctx.room, recorder, on_session_end=lambda: self._answers.start(self._end_session())
         )
         for event in ("reconnected", "room_updated"):
             listen(ctx.room, event, lambda: self._answers.start(self._note_where_we_are()))
+        listen(ctx.room, "room_metadata_changed", lambda _old, new: self._room_told_more(new))
         self._text_streams = TextStreams(ctx.room, self._messages)
         self._quality = Quality(ctx.room, recorder, settings)
         self._microphones = Microphones(ctx.room, recorder)
@@ -115,6 +122,20 @@ class RoomRecording:
         if self._begun and room_sid != self._recorder.session.info.room_sid:
             log.warning("room_moved", room_sid_now=room_sid)
             self._recorder.moved(room_sid)
+
+    def _room_told_more(self, metadata: str) -> None:
+        """The platform says only now, or anew, whose session it is, what about and how."""
+        known, settings = self._recorder.session.info, self._settings
+        told, problems = session_info(
+            known.room_name,
+            known.room_sid,
+            metadata,
+            settings.recorder_room_prefix,
+            settings.web_user_id_namespace,
+        )
+        for problem in problems:
+            log.warning("room_metadata_ignored", problem=problem)
+        self._recorder.told_of_room(told)
 
     async def _save(self) -> None:
         """The room is empty: save now; words that are still being recognised are saved when they come."""

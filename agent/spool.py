@@ -119,6 +119,8 @@ def header_of(info: SessionInfo, owner: str) -> dict[str, Any]:
         "user_id": str(info.user_id) if info.user_id else None,
         "counselor_category": info.counselor_category,
         "mode": info.mode,
+        "mode_known": info.mode_known,
+        "proof": info.proof,
         "owner": owner,
     }
 
@@ -132,6 +134,8 @@ def info_of(header: dict[str, Any]) -> SessionInfo:
         user_id=UUID(header["user_id"]) if header["user_id"] else None,
         counselor_category=header["counselor_category"],
         mode=header["mode"],
+        mode_known=header.get("mode_known", False),
+        proof=header.get("proof", "metadata"),
     )
 
 

@@ -14,10 +14,13 @@ Row = dict[str, Any]
 async def join(
     pool: Pool, viewer: Viewer, session_id: UUID, user_id: UUID, name: str
 ) -> tuple[Row, bool] | None:
-    """The stay that begins or goes on, and whether it is new; None: not the viewer's session."""
+    """The stay that begins or goes on, and whether it is new; None: not the viewer's to tell.
+
+    A session's owner and staff tell of everybody, whom LiveKit saw in it of themselves.
+    """
     async with seen_by(pool, viewer) as connection:
         session = await connection.fetchrow(queries["lock_session"], viewer.only, session_id)
-        if session is None:
+        if session is None or not (viewer.admin or viewer.user_id in (session["user_id"], user_id)):
             return None
         there = await connection.fetchrow(queries["open_stay"], session_id, user_id)
         if there is not None:

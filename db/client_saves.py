@@ -1,10 +1,11 @@
-"""What clients tell of their sessions. A recorder that had a session knows its times and its end better."""
+"""What clients tell of their sessions. A recorder that had one knows its times, words and end better."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from agent.session.ownership import Proof
 from db.pool import Connection, Pool
 from db.queries import queries
 from db.quotas import check_opening
@@ -25,54 +26,81 @@ class Told:
     quality_metrics: dict[str, Any] | None = None
 
 
-async def begin(pool: Pool, viewer: Viewer, user_id: UUID, told: Told) -> bool:
-    """A session in progress of this user; False when there is one of this id already."""
-    async with seen_by(pool, viewer) as connection:
-        await check_opening(connection, viewer)
-        return await _open(connection, user_id, told)
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The record after a save: whether it is new, and the mode that holds."""
+
+    created: bool
+    mode: str
 
 
-async def save(pool: Pool, viewer: Viewer, user_id: UUID, told: Told) -> bool | None:
-    """Merge what a client tells into the one record of the session; however often and at once, it is one.
+async def begin(
+    pool: Pool, viewer: Viewer, user_id: UUID | None, told: Told, *, counselor_id: UUID | None = None
+) -> bool:
+    """A session in progress of this user; False when there is one of this id already.
 
-    True when the session was not known before, None when it is somebody else's. One without an owner
-    becomes its teller's: its id is known to those alone who were in its room.
+    Without a user it is a counselor's who waits for a student.
     """
     async with seen_by(pool, viewer) as connection:
-        created = await _open(connection, user_id, told)
+        await check_opening(connection, viewer)
+        return await _open(connection, user_id, told, "opened", counselor_id)
+
+
+async def save(pool: Pool, viewer: Viewer, user_id: UUID, told: Told) -> Saved | None:
+    """Keep what a client tells of a session; however often and at once, it is one.
+
+    None when it is somebody else's: neither the viewer's nor one that LiveKit saw them in. One without an
+    owner becomes its teller's only if LiveKit saw them in it.
+    """
+    async with seen_by(pool, viewer) as connection:
+        created = await _open(connection, user_id, told, "saved")
         if not created and not viewer.admin:
             await connection.execute(queries["adopt_session"], told.session_id)
-        if await connection.fetchrow(queries["lock_session"], viewer.only, told.session_id) is None:
+        row = await connection.fetchrow(queries["lock_session"], viewer.only, told.session_id)
+        if row is None:
             return None
-        await connection.execute(
+        mode = await connection.fetchval(
             queries["save_client_record"],
             viewer.only,
             told.session_id,
             told.counselor_category,
             told.start_time,
             told.end_time,
-            told.transcript or [],
+            [entry | {"told_by": str(user_id)} for entry in told.transcript or []],
             told.quality_metrics,
+            str(user_id),
+            viewer.admin and row["user_id"] != user_id,
+            viewer.admin or row["user_id"] == user_id,
+            told.mode,
         )
-        return created
+        if mode is None:
+            return None
+        await connection.execute(queries["end_told_stays"], told.session_id)
+        return Saved(created, mode)
 
 
 async def tell_status(pool: Pool, viewer: Viewer, session_id: UUID, status: str) -> dict[str, Any] | None:
     """The session's row after a client told its status; None when it is not the viewer's."""
     async with seen_by(pool, viewer) as connection:
         await connection.execute(queries["tell_status"], viewer.only, session_id, status)
+        await connection.execute(queries["end_told_stays"], session_id)
         row = await connection.fetchrow(queries["one_session"], viewer.only, session_id)
     return dict(row) if row else None
 
 
-async def _open(connection: Connection, user_id: UUID, told: Told) -> bool:
+async def _open(
+    connection: Connection, user_id: UUID | None, told: Told, proof: Proof, counselor_id: UUID | None = None
+) -> bool:
     opened = await connection.fetchval(
         queries["open_session"],
         told.session_id,
         told.room_name,
         user_id,
+        proof if user_id else None,
         told.counselor_category,
         told.mode,
+        proof == "opened",
         told.start_time,
+        counselor_id,
     )
     return bool(opened)

@@ -41,6 +41,8 @@ async def page(pool: Pool, viewer: Viewer, wanted: Wanted) -> Page:
         search = await connection.fetchval(queries["as_search"], wanted.words) if wanted.words else None
         if wanted.words and search is None:
             return Page([], more=False)
+        if viewer.admin and search is not None:
+            await connection.execute(queries["note_access"], viewer.user_id, None, "searched")
         before_time, before_id = wanted.after or (None, None)
         rows = await connection.fetch(
             queries["history_page"],
@@ -85,6 +87,8 @@ async def one(pool: Pool, viewer: Viewer, session_id: UUID, *, readings: bool = 
         row = await connection.fetchrow(queries["one_session"], viewer.only, session_id)
         if row is None:
             return None
+        if viewer.admin and row["user_id"] != viewer.user_id:
+            await connection.execute(queries["note_access"], viewer.user_id, session_id, "read")
         stays = await connection.fetch(queries["load_stays"], session_id)
         measured = await connection.fetch(queries["measured"], session_id) if readings else []
         goes_on = row["status"] == "in_progress"
@@ -95,6 +99,16 @@ async def one(pool: Pool, viewer: Viewer, session_id: UUID, *, readings: bool = 
         [dict(reading) for reading in measured],
         [from_row(e["kind"], e["at"], e["data"]) for e in events],
     )
+
+
+async def for_counselor(pool: Pool, viewer: Viewer, session_id: UUID, *, enters: bool = False) -> Row | None:
+    """The session that a counselor may enter: one that names them, or nobody yet; None for any other.
+
+    Once they have entered (`enters`) it names them.
+    """
+    async with seen_by(pool, viewer) as connection:
+        row = await connection.fetchrow(queries["session_for_counselor"], session_id, enters)
+    return dict(row) if row else None
 
 
 async def freshness(pool: Pool, viewer: Viewer, session_id: UUID | None = None) -> str:

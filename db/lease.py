@@ -106,5 +106,12 @@ async def release(pool: Pool, lease: Lease, *, goes_on: bool = False) -> None:
 
 def _asked(info: SessionInfo, start_time: datetime, owner: str) -> tuple[Any, ...]:
     """What whoever wants a session tells of it."""
-    about = (info.session_id, info.room_name, info.room_sid, info.user_id, info.counselor_category, info.mode)
+    about = (
+        info.session_id,
+        info.room_name,
+        info.room_sid,
+        info.counselor_category,
+        info.mode,
+        info.mode_known,
+    )
     return *about, start_time, owner, LEASE_SECONDS

@@ -1,9 +1,10 @@
 -- name: claim_session
 -- A new turn for this owner, unless another owner's lease still runs. $9 is the lease in seconds.
--- A recorder that claims was not started in vain.
+-- A recorder that claims was not started in vain. What clients told of the session before it began stays in
+-- `client_record` alone, and its start is the room's. Whose session it is: `settle_owner`.
 with before as (select lease_expires_at, room_sid from sessions where session_id = $1),
      begun as (update recorder_starts set attempts = 0 where room_sid = $3 and attempts > 0)
-insert into sessions as s (session_id, room_name, room_sid, user_id, counselor_category, mode, status,
+insert into sessions as s (session_id, room_name, room_sid, counselor_category, mode, mode_known, status,
                            start_time, lease_owner, lease_epoch, lease_expires_at)
 values ($1, $2, $3, $4, $5, $6, 'in_progress', $7, $8, 1, now() + make_interval(secs => $9))
 on conflict (session_id) do update
@@ -12,9 +13,12 @@ set lease_owner = excluded.lease_owner,
     lease_expires_at = excluded.lease_expires_at,
     room_name = excluded.room_name,
     room_sid = excluded.room_sid,
-    user_id = coalesce(s.user_id, excluded.user_id),
     counselor_category = coalesce(excluded.counselor_category, s.counselor_category),
-    start_time = least(s.start_time, excluded.start_time),
+    mode = case when excluded.mode_known then excluded.mode else s.mode end,
+    mode_known = excluded.mode_known or s.mode_known,
+    start_time = case when s.lease_epoch = 0 then excluded.start_time else least(s.start_time, excluded.start_time) end,
+    transcript = case when s.lease_epoch = 0 then '[]' else s.transcript end,
+    quality_metrics = case when s.lease_epoch = 0 then '{}' else s.quality_metrics end,
     updated_at = now()
 where s.lease_owner is null or s.lease_expires_at is null or s.lease_expires_at < now()
    or s.lease_owner = excluded.lease_owner
@@ -37,18 +41,33 @@ where session_id = $1 and lease_owner = $2 and lease_epoch = $3
 
 -- name: take_turn
 -- Ends the turns of all before, and leaves what tells of them. $9 is the lease in seconds.
-insert into sessions as s (session_id, room_name, room_sid, user_id, counselor_category, mode, status,
+insert into sessions as s (session_id, room_name, room_sid, counselor_category, mode, mode_known, status,
                            start_time, lease_epoch)
 values ($1, $2, $3, $4, $5, $6, 'in_progress', $7, 1)
 on conflict (session_id) do update
 set lease_owner = null,
     lease_epoch = s.lease_epoch + 1,
-    user_id = coalesce(s.user_id, excluded.user_id),
     counselor_category = coalesce(s.counselor_category, excluded.counselor_category),
-    start_time = least(s.start_time, excluded.start_time)
+    start_time = case when s.lease_epoch = 0 then excluded.start_time else least(s.start_time, excluded.start_time) end
 where s.lease_owner is null or s.lease_expires_at is null or s.lease_expires_at < now()
    or s.lease_owner = $8
 returning now() - (lease_expires_at - make_interval(secs => $9)) as predecessor_ago
+
+-- name: session_owner
+-- For whoever is about to settle it.
+select user_id, owner_proof as proof, viewers, counselor_category, mode from sessions where session_id = $1 for update
+
+-- name: settle_owner
+-- Whose session it is ($2, proven by $3) and who was seen in it ($4), with what the room says of it ($5, $6). Where an
+-- owner is known, only their client's record is left, and those of whom LiveKit saw, and staff's.
+update sessions
+set user_id = $2, owner_proof = $3, viewers = $4, counselor_category = $5, mode = $6,
+    mode_known = mode_known or $7,
+    client_record = case when $2::uuid is null then client_record else (
+        select jsonb_object_agg(teller, told) from jsonb_each(client_record) as r (teller, told)
+        where teller = $2::text or teller = any($4::uuid[]::text[]) or told ? 'staff') end,
+    updated_at = now()
+where session_id = $1
 
 -- name: end_turn
 -- Until when a session was recorded matters only while it may go on.
@@ -174,20 +193,25 @@ select exists (select from ours)
 select seq, at, kind, data from session_events where session_id = $1 order by seq
 
 -- name: write_session
--- Where a client told more than the recorder knows, that stays.
+-- Words are those that were heard, or came through the room; a client's figures count where nothing was measured.
 update sessions
 set status = $2,
     start_time = $3,
     end_time = $4,
     duration_seconds = floor(extract(epoch from $4::timestamptz - $3::timestamptz))::integer,
-    transcript = fuller_transcript($5, client_record -> 'transcript'),
-    quality_metrics = fuller_metrics($6, client_record -> 'quality_metrics'),
+    transcript = $5,
+    quality_metrics = fuller_metrics($6, client_record -> user_id::text -> 'quality_metrics'),
     gaps = $7,
     end_reason = $8,
-    user_id = coalesce($9, user_id),
-    coverage = $10,
+    coverage = $9,
     updated_at = now()
 where session_id = $1
+
+-- name: end_told_stays
+-- Who only told that they joined was there no longer than the session.
+update video_participants p set left_at = greatest(s.end_time, p.joined_at)
+from sessions s
+where p.session_id = $1 and s.session_id = $1 and s.status = 'completed' and p.participant_sid is null and p.left_at is null
 
 -- name: complete_untold
 update sessions s
@@ -206,7 +230,11 @@ where s.session_id = $1 and s.status = 'in_progress'
 returning true
 
 -- name: load_stays
-select * from video_participants where session_id = $1 order by joined_at, participant_sid
+-- Those the recorder saw; those clients told of, where it saw nobody.
+select * from video_participants p
+where session_id = $1 and (participant_sid is not null or not exists (
+    select from video_participants where session_id = $1 and participant_sid is not null))
+order by joined_at, participant_sid
 
 -- name: load_readings
 select * from quality_readings where session_id = $1 order by read_at, identity, track_sid
@@ -217,10 +245,11 @@ using sessions s
 where s.session_id = e.session_id and s.status = 'completed' and s.updated_at < now() - interval '1 day'
 
 -- What people see. All of it runs as the role coaching_web, for one user: see `db.viewer`. $1 is that user, null
--- for staff, who see everything.
+-- for staff, who see everything; others see their own sessions and those that LiveKit saw them in.
 
 -- name: become_viewer
-select set_config('role', 'coaching_web', true), set_config('app.user_id', $1, true), set_config('app.role', $2, true)
+select set_config('role', 'coaching_web', true), set_config('app.user_id', $1, true), set_config('app.role', $2, true),
+       set_config('app.sees_attended', $3, true)
 
 -- name: may_act_for_viewers
 select exists (select from pg_roles where rolname = 'coaching_web' and pg_has_role(oid, 'member'))
@@ -228,14 +257,7 @@ select exists (select from pg_roles where rolname = 'coaching_web' and pg_has_ro
 -- name: history_page
 -- Which sessions first, by index, and only then what is told of them. Searched for ($7), they are found elsewhere.
 with shown as materialized (
-    select s.session_id from sessions s
-    where $7::text is null
-      and ($1::uuid is null or s.user_id = $1)
-      and ($2::text is null or s.mode = $2)
-      and ($3::text is null or s.status = $3)
-      and ($4::timestamptz is null or (s.start_time, s.session_id) < ($4, $5::uuid))
-    order by s.start_time desc, s.session_id desc
-    limit $6::integer
+    select n.session_id from newest_sessions($2, $3, $4, $5, $6::integer) n where $7::text is null
 ), found as materialized (
     select w.session_id from search_own_sessions($7::tsquery, $2, $3, $4, $5, $6::integer) w where $7 is not null
 )
@@ -243,7 +265,7 @@ select s.session_id, s.user_id, s.counselor_category, s.mode, s.status, s.start_
        s.quality_metrics - 'participants' as quality_metrics, s.coverage -> 'share' as coverage_share,
        s.updated_at, p.participants
 from (table shown union all table found) page
-join sessions s on s.session_id = page.session_id and ($1::uuid is null or s.user_id = $1)
+join sessions s on s.session_id = page.session_id and ($1::uuid is null or s.user_id = $1 or $1 = any(s.viewers))
 cross join lateral (
     -- Whom the recorder saw; whom clients told of, where it saw nobody.
     select coalesce(nullif(count(distinct identity) filter (where participant_sid is not null), 0),
@@ -259,25 +281,38 @@ select nullif(regexp_replace(websearch_to_tsquery('pg_catalog.simple', $1)::text
                              '(?<![^ (!])(''(?:[^'']|''''){5,}'')', '\1:*', 'g'), '')
 
 -- name: matching_lines
--- The first words in each of these sessions that the search is about: entries come in order, and no more than needed
--- are looked at. Most are ruled out by their letters ($4): to take words apart costs ten times as much.
+-- The first words in each of these sessions that the search is about, heard ones before those that clients told: entries
+-- come in order, and no more than needed are looked at. Most are ruled out by their letters ($4): to take words apart
+-- costs ten times as much.
 select s.session_id, line.text, line.said_at
 from sessions s
 cross join lateral (
     select entry ->> 'text' as text, entry ->> 'timestamp' as said_at
-    from jsonb_array_elements(s.transcript) as e (entry)
+    from (
+        select s.transcript as entries
+        union all
+        select told -> 'transcript' from jsonb_each(s.client_record) as r (teller, told)
+        where teller = s.user_id::text or teller = any(s.viewers::text[]) or told ? 'staff'
+    ) said, jsonb_array_elements(entries) as e (entry)
     where entry ->> 'text' ilike any($4::text[])
       and to_tsvector('pg_catalog.simple', left(entry ->> 'text', 20000)) @@ replace(querytree($3::text::tsquery), ' & ', ' | ')::tsquery
     limit 1
 ) line
-where s.session_id = any($2) and ($1::uuid is null or s.user_id = $1)
+where s.session_id = any($2) and ($1::uuid is null or s.user_id = $1 or $1 = any(s.viewers))
 
 -- name: one_session
--- For recorders too, with no user. All but what only serves search and merging.
-select session_id, room_name, room_sid, user_id, counselor_category, mode, status, start_time, end_time,
-       duration_seconds, transcript, quality_metrics, gaps, coverage, end_reason, created_at, updated_at, lease_owner,
-       lease_epoch, lease_expires_at
-from sessions where session_id = $2 and ($1::uuid is null or user_id = $1)
+-- For recorders too, with no user. All but what only serves search.
+select session_id, room_name, room_sid, user_id, owner_proof, viewers, counselor_id, counselor_category, mode, status,
+       start_time, end_time, duration_seconds, transcript, client_record, quality_metrics, gaps, coverage, end_reason,
+       created_at, updated_at, lease_owner, lease_epoch, lease_expires_at
+from sessions where session_id = $2 and ($1::uuid is null or user_id = $1 or $1 = any(viewers))
+
+-- name: note_access
+-- Staff read what is another's ($3: not their own): once in ten minutes is enough to know.
+insert into access_log (user_id, session_id, what)
+select $1, $2, $3
+where not exists (select from access_log where user_id = $1 and session_id is not distinct from $2 and what = $3
+                  and at > now() - interval '10 minutes')
 
 -- name: measured
 -- What the recorder itself measured of each track.
@@ -290,9 +325,12 @@ from quality_readings where session_id = $1 and leg = 'sfu_to_recorder' order by
 select count(*) || '-' || coalesce(max(updated_at)::text, '') || '-' || coalesce((
            select max(seq)::text from session_events where session_id = $2), '') || '-' || coalesce((
            select count(*) || ',' || count(left_at) from video_participants where session_id = $2)::text, '')
-from sessions
-where ($1::uuid is null or user_id = $1) and ($2::uuid is null or session_id = $2)
-  and ($2 is not null or start_time > now() - interval '2 days')
+from (
+    select updated_at from sessions where session_id = $2 and ($1::uuid is null or user_id = $1 or $1 = any(viewers))
+    union all
+    select s.updated_at from newest_sessions(null, null, null, null, 100) n join sessions s on s.session_id = n.session_id
+    where $2::uuid is null and n.start_time > now() - interval '2 days'
+) seen
 
 -- name: sessions_under_way
 -- For staff. Those that a recorder holds too, though a client said that they are over.
@@ -319,35 +357,45 @@ where attempts >= $1 and at > now() - interval '1 hour' order by at desc limit 1
 
 -- name: lock_session
 select user_id from sessions
-where session_id = $2 and ($1::uuid is null or user_id = $1) for update
+where session_id = $2 and ($1::uuid is null or user_id = $1 or $1 = any(viewers)) for update
 
 -- name: open_session
--- A session that a client begins or tells of; true when it was not there.
-insert into sessions (session_id, room_name, user_id, counselor_category, mode, status, start_time)
-values ($1, $2, $3, $4, $5, 'in_progress', $6)
+-- A session that a client begins or tells of; true when it was not there. $9: the counselor who begins it for nobody yet.
+insert into sessions (session_id, room_name, user_id, owner_proof, counselor_category, mode, mode_known, status,
+                      start_time, counselor_id)
+values ($1, $2, $3, $4, $5, $6, $7, 'in_progress', $8, $9)
 on conflict do nothing
 returning true
 
 -- name: adopt_session
 select adopt_session($1)
 
+-- name: session_for_counselor
+select user_id, counselor_category, mode, status from session_for_counselor($1, $2)
+
 -- name: save_client_record
--- Field by field, the fuller wins. Of a session that a recorder has had, its times and status are the recorder's.
-update sessions
+-- What the client of the user $8 tells, kept as theirs; `staff` ($9) tell for others. Of a session that no recorder has
+-- had it is the record, where its owner tells it ($10). Where a recorder has, figures count if it measured nothing.
+update sessions s
 set counselor_category = coalesce(counselor_category, $3),
-    start_time = case when lease_epoch > 0 then start_time else least(start_time, $4) end,
-    end_time = case when lease_epoch > 0 then end_time else greatest(end_time, $5) end,
-    duration_seconds = case when lease_epoch > 0 then duration_seconds else least(2147483647,
-        floor(extract(epoch from greatest(end_time, $5) - least(start_time, $4))))::integer end,
-    status = case when lease_epoch > 0 then status else 'completed' end,
-    end_reason = case when lease_epoch > 0 then end_reason else coalesce(end_reason, 'told_by_client') end,
-    transcript = fuller_transcript(transcript, $6),
-    quality_metrics = fuller_metrics(quality_metrics, $7),
-    client_record = jsonb_build_object(
-        'transcript', fuller_transcript(coalesce(client_record -> 'transcript', '[]'), $6),
-        'quality_metrics', coalesce($7, client_record -> 'quality_metrics')),
+    mode = case when $10 and not mode_known then $11 else mode end,
+    start_time = case when alone then least(start_time, $4) else start_time end,
+    end_time = case when alone then greatest(end_time, $5) else end_time end,
+    duration_seconds = case when alone then least(2147483647,
+        floor(extract(epoch from greatest(end_time, $5) - least(start_time, $4))))::integer else duration_seconds end,
+    status = case when alone then 'completed' else status end,
+    end_reason = case when alone then coalesce(end_reason, 'told_by_client') else end_reason end,
+    transcript = case when alone then fuller_transcript(transcript, $6) else transcript end,
+    quality_metrics = case when alone then coalesce($7, quality_metrics)
+                           when $10 then fuller_metrics(quality_metrics, $7) else quality_metrics end,
+    client_record = coalesce(client_record, '{}') || jsonb_build_object($8::text, jsonb_strip_nulls(jsonb_build_object(
+        'transcript', fuller_transcript(coalesce(client_record -> $8::text -> 'transcript', '[]'), $6),
+        'quality_metrics', coalesce($7, client_record -> $8::text -> 'quality_metrics'),
+        'staff', case when $9 then true end))),
     updated_at = now()
-where session_id = $2 and ($1::uuid is null or user_id = $1)
+from (select $10::boolean and lease_epoch = 0 as alone from sessions where session_id = $2) known
+where s.session_id = $2 and ($1::uuid is null or user_id = $1 or $1 = any(viewers))
+returning mode
 
 -- name: tell_status
 update sessions
@@ -366,14 +414,14 @@ insert into video_participants (session_id, user_id, name, role) values ($1, $2,
 -- Somebody who is there already, by the recorder's own eyes or by a client's word.
 select * from video_participants
 where session_id = $1 and left_at is null and (user_id = $2 or identity = $2::text)
-order by joined_at limit 1
+order by participant_sid is null, joined_at limit 1
 
 -- name: tell_leave
--- What a recorder saw is not for a client to change.
+-- What a recorder saw is not for a client to change. A session's owner tells of everybody, others of themselves.
 update video_participants p
 set left_at = case when p.participant_sid is null then coalesce(p.left_at, now()) else p.left_at end
 from sessions s
-where p.participant_id = $2 and s.session_id = p.session_id and ($1::uuid is null or s.user_id = $1)
+where p.participant_id = $2 and s.session_id = p.session_id and ($1::uuid is null or s.user_id = $1 or p.user_id = $1)
 returning p.*
 
 -- name: sign_out
@@ -387,17 +435,7 @@ select exists (select from signed_out where digest = $1)
 select pg_advisory_xact_lock(hashtextextended('opening ' || $1::text, 0))
 
 -- name: count_openings
--- Of the last hour, up to $2: how many, how many of them nobody has joined, and when the oldest is an hour old.
-select count(*) as opened,
-       count(*) filter (where s.status = 'in_progress' and s.lease_epoch = 0 and not exists (
-           select from video_participants p where p.session_id = s.session_id)) as unjoined,
-       extract(epoch from min(s.start_time) + interval '1 hour' - now())::float8 as seconds_left
-from (
-    select session_id, status, lease_epoch, start_time from sessions
-    where user_id = $1 and start_time > now() - interval '1 hour'
-    order by start_time desc, session_id desc
-    limit $2
-) s
+select opened, unjoined, seconds_left from openings_of_viewer($1)
 
 -- name: count_joins
 select count(*) as joins, extract(epoch from min(joined_at) + interval '1 hour' - now())::float8 as seconds_left

@@ -29,7 +29,7 @@ async def check_opening(connection: Connection, viewer: Viewer) -> None:
     if viewer.admin:
         return
     await connection.execute(queries["openings_one_at_a_time"], str(viewer.user_id))
-    (row,) = await connection.fetch(queries["count_openings"], viewer.user_id, OPENED_AN_HOUR)
+    (row,) = await connection.fetch(queries["count_openings"], OPENED_AN_HOUR)
     if row["unjoined"] >= OPEN_AT_ONCE:
         raise QuotaExceeded(
             f"{OPEN_AT_ONCE} sessions of yours are open that nobody has joined: join one of them, or end it "

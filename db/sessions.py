@@ -10,8 +10,9 @@ from agent.session.errors import LeaseLost
 from agent.session.events import Event, ParticipantJoined, ParticipantLeft, from_row, to_row
 from agent.session.fold import TOLD_BY_CLIENT, Session, Stay
 from agent.session.restore import events_of
-from agent.session.rooms import SessionInfo
+from agent.session.rooms import Mode, SessionInfo
 from db.lease import LEASE_SECONDS, Lease
+from db.ownership import Whose, settle
 from db.pool import Connection, Pool
 from db.queries import queries
 
@@ -48,13 +49,16 @@ class Changes:
     events: list[Event]
     stays: list[Stay]
     finished: tuple[Any, ...] | None  # the session's own row; None while it need not be written
+    whose: Whose | None = None  # None while that is written already
 
 
-def changes(session: Session, events: Sequence[Event], *, finished: bool) -> Changes:
+def changes(session: Session, events: Sequence[Event], *, finished: bool, whose: bool = False) -> Changes:
     """These new events with the stays that they speak of; with the whole session when it is `finished`."""
     touched = {e.participant_sid for e in events if isinstance(e, ParticipantJoined | ParticipantLeft)}
     stays = [stay for stay in session.stays if finished or stay.joined.participant_sid in touched]
-    return Changes(session.info.session_id, list(events), stays, _row(session) if finished else None)
+    told_whose = Whose(session.info, session.owner, session.viewers) if finished or whose else None
+    row = _row(session) if finished else None
+    return Changes(session.info.session_id, list(events), stays, row, told_whose)
 
 
 async def write(
@@ -64,17 +68,21 @@ async def write(
     *,
     lease: Lease | None = None,
     room_sid: str | None = None,
-) -> None:
+) -> Mode | None:
     """Journal the events from this number on, and bring stays, readings and session up to date.
 
     All of it or nothing; with a `lease`, which is renewed in this room, else in the caller's turn. Writing
     the same changes with the same numbers again changes nothing. Raises `LeaseLost` when it is not ours.
+    The session's mode as it holds, where the changes tell whose it is.
     """
-    whole = what.finished is None or connection.is_in_transaction()
-    async with nullcontext() if whole else connection.transaction():
+    single = what.finished is None and what.whose is None
+    async with nullcontext() if single or connection.is_in_transaction() else connection.transaction():
         await _write_changes(connection, what, first_seq, lease, room_sid)
+        mode = await settle(connection, what.whose) if what.whose is not None else None
         if what.finished is not None:
             await connection.execute(queries["write_session"], *what.finished)
+            await connection.execute(queries["end_told_stays"], what.session_id)
+    return mode
 
 
 async def _write_changes(
@@ -124,7 +132,6 @@ def _row(session: Session) -> tuple[Any, ...]:
         session.quality_metrics(),
         session.gaps(),
         ending.reason if ending else None,
-        _uuid(session.user_id),
         session.coverage(),
     )
 
@@ -155,6 +162,7 @@ def info_of(row: Mapping[str, Any]) -> SessionInfo:
         row["user_id"],
         row["counselor_category"],
         row["mode"],
+        row["owner_proof"] or "saved",
     )
 
 
@@ -163,15 +171,13 @@ async def complete_untold(pool: Pool, session_id: UUID) -> bool:
 
     False when it is completed already, or a recorder holds it.
     """
-    async with pool.acquire() as connection:
-        return bool(await connection.fetchval(queries["complete_untold"], session_id))
+    async with pool.acquire() as connection, connection.transaction():
+        completed = await connection.fetchval(queries["complete_untold"], session_id)
+        await connection.execute(queries["end_told_stays"], session_id)
+    return bool(completed)
 
 
 async def purge_journal(pool: Pool) -> None:
     """Forget the events of sessions that have been complete for a day."""
     async with pool.acquire() as connection:
         await connection.execute(queries["purge_journal"])
-
-
-def _uuid(text: str | None) -> UUID | None:
-    return UUID(text) if text else None

@@ -1,6 +1,7 @@
-"""For whom the web part asks: every query of it runs as a role that sees this one user's sessions.
+"""For whom the web part asks: every query of it runs as a role that sees what this one user may see.
 
-The queries say so too (`user_id = $1`). If one should forget it, PostgreSQL's row-level security does not.
+The queries say so too (`user_id = $1 or $1 = any(viewers)`). If one should forget it, PostgreSQL's row-level
+security does not.
 """
 
 from collections.abc import AsyncIterator
@@ -14,12 +15,16 @@ from db.queries import queries
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Somebody who is signed in; staff (`admin`) see everybody's sessions."""
+    """Somebody who is signed in; staff (`admin`) see everybody's sessions, others their own.
+
+    `sees_attended`: and those in which LiveKit saw them under their user id.
+    """
 
     user_id: UUID
     admin: bool = False
     counselor: bool = False
     name: str = ""  # what pages call them
+    sees_attended: bool = True
 
     @property
     def only(self) -> UUID | None:
@@ -39,5 +44,6 @@ async def seen_by(pool: Pool, viewer: Viewer) -> AsyncIterator[Connection]:
     """A transaction in which only what this viewer may see is there."""
     async with pool.acquire() as connection, connection.transaction():
         role = "admin" if viewer.admin else "user"
-        await connection.execute(queries["become_viewer"], str(viewer.user_id), role)
+        attended = "on" if viewer.sees_attended else "off"
+        await connection.execute(queries["become_viewer"], str(viewer.user_id), role, attended)
         yield connection

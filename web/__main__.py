@@ -13,14 +13,14 @@ from agent import logs
 from agent.session.errors import RecorderError
 from agent.settings import settings_from_environment
 from agent.settings_table import print_settings
-from web.settings import WebSettings, web_settings_from_environment
+from web.settings import SEEING, WebSettings, web_settings_from_environment
 
 
 def _guards() -> str:
     """Every setting under what it guards, for `--help`."""
     groups: dict[str, list[str]] = {}
     for name, field in WebSettings.model_fields.items():
-        group = str(cast("dict[str, object]", field.json_schema_extra)["group"])
+        group = str(cast("dict[str, object]", field.json_schema_extra or {}).get("group", SEEING))
         groups.setdefault(group, []).append(f"[cyan]{name.upper()}[/cyan]  {escape(field.description or '')}")
     return "\n\n".join(line for group, lines in groups.items() for line in (f"[bold]{group}[/bold]", *lines))
 

@@ -1,5 +1,6 @@
 """A session as it stands: its row or, while it goes on, the fold of its journal."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -7,6 +8,7 @@ from uuid import UUID
 
 from agent.session.conversation import measures
 from agent.session.fold import fold
+from agent.session.transcript import beside
 from db import history
 from db.pool import Pool
 from db.sessions import info_of
@@ -38,14 +40,22 @@ class Record:
         """What people call themselves, by identity."""
         return {p["identity"]: p["name"] for p in self.participants if p["identity"] and p["name"]}
 
+    def teller(self, entry: Mapping[str, Any]) -> str | None:
+        """Whose client told this entry of a transcript; None for what was heard or sent in the room."""
+        if not (user_id := entry.get("told_by")):
+            return None
+        names = (p["name"] for p in self.participants if str(p["user_id"]) == user_id and p["name"])
+        return next(names, "a participant")
+
     @property
-    def stays(self) -> list[Row]:
-        """Those the recorder saw; those clients told of, where it saw nobody."""
-        seen = [p for p in self.participants if p["participant_sid"] is not None]
-        return seen or self.participants
+    def recorded(self) -> bool:
+        """A recorder has had the session; else all of it is as a client told it."""
+        return bool(self.row["lease_epoch"] > 0)
 
     def conversation(self) -> dict[str, Any]:
-        return measures(self.row["transcript"])
+        """What a client told of a session that was recorded is no measure of it."""
+        heard = (entry for entry in self.row["transcript"] if not entry.get("told_by"))
+        return measures(heard if self.recorded else self.row["transcript"])
 
 
 async def load(pool: Pool, viewer: Viewer, session_id: UUID, *, readings: bool = False) -> Record:
@@ -53,7 +63,18 @@ async def load(pool: Pool, viewer: Viewer, session_id: UUID, *, readings: bool =
     seen = await history.one(pool, viewer, session_id, readings=readings)
     if seen is None:
         raise not_found()
-    return Record(seen.row | _so_far(seen), seen.participants, seen.readings)
+    row = seen.row | _so_far(seen)
+    if row["lease_epoch"] > 0 and (told := list(_told(row))):
+        row["transcript"] = beside(row["transcript"], told)
+    return Record(row, seen.participants, seen.readings)
+
+
+def _told(row: Row) -> Iterator[Row]:
+    """What clients told: the owner's, those of whom LiveKit saw in the room, and staff's."""
+    allowed = {str(user_id) for user_id in (row["user_id"], *row["viewers"])}
+    for teller, told in (row["client_record"] or {}).items():
+        if teller in allowed or told.get("staff"):
+            yield from told.get("transcript", ())
 
 
 def _so_far(seen: history.Seen) -> Row:

@@ -16,6 +16,7 @@ _COOKIE_NAME = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]*$"  # a token of RFC 9110
 # What a setting is about; `--help` groups them so.
 SERVING = "Where it serves"
 TOKENS = "Whose tokens it takes, and for how long: guards who may sign in"
+SEEING = "What people see"
 BROWSERS = "Which pages may call it, and with which cookie: guards against other sites' pages"
 WATCHING = "Who may read its figures"
 
@@ -56,6 +57,12 @@ class WebSettings(BaseSettings):
     )
     web_sign_in_links: bool = _setting(
         False, TOKENS, "Whether /sign-in?token=... signs in; the form there does in any case"
+    )
+    web_participants_see: bool = _setting(
+        True,
+        SEEING,
+        "Whether people see sessions that LiveKit saw them in under their user id: a counselor those they "
+        "held; else only the owner and staff",
     )
     web_allowed_origins: str = _setting(
         "",

@@ -72,7 +72,8 @@ class Keys:
         who, role = user_id(claims["sub"], self._namespace), claims.get("role")
         if who is None:
             raise ValueError("sub")
-        return Viewer(who, role == "admin", role == "counselor", _name(claims))
+        sees_attended = self._settings.web_participants_see
+        return Viewer(who, role == "admin", role == "counselor", _name(claims), sees_attended)
 
     def _end(self, claims: dict[str, Any]) -> float:
         """When the token ends here: as it says, and not later than the longest sign-in allows."""

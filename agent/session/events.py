@@ -18,7 +18,10 @@ ConnectionQuality = Literal["excellent", "good", "poor", "lost"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParticipantJoined:
-    """A stay began. `at` is LiveKit's own `joined_at`, which may be before the recorder was there."""
+    """A stay began. `at` is LiveKit's own `joined_at`, which may be before the recorder was there.
+
+    Told again whenever name, role or user id change; the one last `observed` is true of the whole stay.
+    """
 
     at: datetime
     identity: str
@@ -26,6 +29,7 @@ class ParticipantJoined:
     name: str
     role: Role
     user_id: str | None = None
+    observed: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +152,7 @@ KINDS: dict[str, type[Event]] = {
         SessionEnded,
     )
 }
-_TIMES = ("end", "until")
+_TIMES = ("end", "until", "observed")
 _NAMES = {kind: [field.name for field in fields(kind) if field.name != "at"] for kind in KINDS.values()}
 
 

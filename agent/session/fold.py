@@ -6,9 +6,10 @@ recorder continued, or into which a spool was replayed late, folds to the same s
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
+from uuid import UUID
 
 from agent.session.connection import QualityState, states_of
 from agent.session.coverage import TRANSCRIPTION_UNAVAILABLE, Known, coverage
@@ -20,13 +21,15 @@ from agent.session.events import (
     ParticipantJoined,
     ParticipantLeft,
     QualityRead,
+    Role,
     SessionEnded,
     UtteranceHeard,
     evidence,
     iso,
 )
 from agent.session.metrics import averages
-from agent.session.rooms import SessionInfo, speaker_of
+from agent.session.ownership import Owner, best
+from agent.session.rooms import SessionInfo, is_uuid, speaker_of
 from agent.session.spans import Span
 from agent.session.transcript import in_order
 
@@ -69,7 +72,7 @@ class Session:
         match event:
             case ParticipantJoined():
                 known = self._joins.get(event.participant_sid, event)
-                self._joins[event.participant_sid] = max(known, event, key=_how_much_it_tells)
+                self._joins[event.participant_sid] = max(known, event, key=_truth)
             case ParticipantLeft():
                 left_at = self._leaves.get(event.participant_sid, event.at)
                 self._leaves[event.participant_sid] = min(left_at, event.at)
@@ -90,7 +93,7 @@ class Session:
     @property
     def stays(self) -> list[Stay]:
         """All stays, by the time they began."""
-        joins = sorted(self._joins.values(), key=lambda j: (j.at, j.participant_sid))
+        joins = self._with_the_student(sorted(self._joins.values(), key=lambda j: (j.at, j.participant_sid)))
         ending = self.ending
         lost_at = ending.at if ending and ending.reason == RECORDER_LOST else None
         leaves = ((join, self._leaves.get(join.participant_sid, lost_at)) for join in joins)
@@ -128,13 +131,45 @@ class Session:
         """The latest moment of which anything is known."""
         return max(map(evidence, self._seen), default=None)
 
+    def _with_the_student(self, joins: list[ParticipantJoined]) -> list[ParticipantJoined]:
+        """The same, where who has no role of their own is the student by their identity.
+
+        Their identity is the room's `user_id` or, where nobody knows a student, the first that is a UUID.
+        """
+        student = str(self.info.user_id) if self.info.user_id else None
+        if student is None and all(join.role != "student" for join in joins):
+            nobody = (join.identity for join in joins if join.role == "participant")
+            student = next(filter(is_uuid, nobody), None)
+        return [
+            replace(join, role="student")
+            if join.role == "participant" and join.identity.lower() == (student or "").lower()
+            else join
+            for join in joins
+        ]
+
+    def role(self, identity: str) -> Role:
+        """What somebody is in this session; of several stays, the last that tells."""
+        told: Role = "participant"
+        for stay in self.stays:
+            if stay.joined.identity == identity and stay.joined.role != "participant":
+                told = stay.joined.role
+        return told
+
+    @property
+    def owner(self) -> Owner | None:
+        """Whose session it is: by the room's metadata, else by the first student who is proven best."""
+        students = (s.joined for s in self.stays if s.joined.role == "student" and s.joined.user_id)
+        told = (Owner(UUID(s.user_id), _proof(s)) for s in students)
+        return best([*([self.info.owner] if self.info.owner else []), *told])
+
     @property
     def user_id(self) -> str | None:
-        """Of the room's metadata, else of the first student who has one."""
-        if self.info.user_id is not None:
-            return str(self.info.user_id)
-        students = (stay.joined for stay in self.stays if stay.joined.role == "student")
-        return next((student.user_id for student in students if student.user_id), None)
+        return str(self.owner.user_id) if self.owner else None
+
+    @property
+    def viewers(self) -> list[UUID]:
+        """Who was seen in the room under their user id."""
+        return sorted({UUID(s.joined.user_id) for s in self.stays if s.joined.user_id})
 
     def transcript(self) -> list[dict[str, Any]]:
         """The words, in the order in which they began; nothing twice."""
@@ -220,10 +255,14 @@ class Session:
         ]
 
 
-def _how_much_it_tells(join: ParticipantJoined) -> tuple[bool, bool, float, str, str, str]:
-    """A role or user id that became known after the join replaces none; the rest only decides a tie."""
+def _proof(student: ParticipantJoined) -> Literal["attribute", "identity"]:
+    return "identity" if student.user_id == student.identity.lower() else "attribute"
+
+
+def _truth(join: ParticipantJoined) -> tuple[datetime, bool, bool, float, str, str, str]:
+    """What was observed last holds; of joins without that time (from before) what tells more."""
     tie = (-join.at.timestamp(), join.role, join.name, join.user_id or "")
-    return join.role != "participant", join.user_id is not None, *tie
+    return join.observed or join.at, join.role != "participant", join.user_id is not None, *tie
 
 
 def fold(info: SessionInfo, events: Iterable[Event]) -> Session:

@@ -12,6 +12,7 @@ from agent.session.transcript import voice_of
 
 Entry = Mapping[str, Any]
 _LEAST = timedelta(seconds=1)  # shown so long where nobody told the end
+TOLD = " (told)"  # by somebody's client: not heard in the room
 _BLANK = re.compile(r"\s+")
 
 
@@ -47,7 +48,8 @@ def _cues(
         begin = max(datetime.fromisoformat(entry["timestamp"]) - start, timedelta())
         told = datetime.fromisoformat(entry["end"]) - start if entry.get("end") else begin
         identity = voice_of(entry)
-        yield begin, max(told, begin + _LEAST), _line(names.get(identity) or identity), _line(entry["text"])
+        who = _line(names.get(identity) or identity) + (TOLD if entry.get("told_by") else "")
+        yield begin, max(told, begin + _LEAST), who, _line(entry["text"])
 
 
 def _line(words: str) -> str:

@@ -7,9 +7,11 @@ sender came back without them, the agent that sent them left), Whisper's words a
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from difflib import SequenceMatcher
+from itertools import pairwise
 from typing import Any
 
 from agent.session.events import UtteranceHeard
@@ -17,6 +19,7 @@ from agent.session.events import UtteranceHeard
 # Own words without a time of their own count from when they came, after they were said; nothing that
 # Whisper heard earlier than this before them is the same.
 _LATENESS = timedelta(seconds=30)
+_CLOCKS_APART = timedelta(seconds=20)  # a client's clock, and when it says that words began
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")  # Chinese has no spaces
 _ALIKE = 0.6  # so much of what Whisper heard is in the own messages: then it is the same, heard twice
 
@@ -24,6 +27,42 @@ _ALIKE = 0.6  # so much of what Whisper heard is in the own messages: then it is
 def voice_of(entry: Mapping[str, Any]) -> str:
     """Who said an entry of a stored transcript: an identity or, where a client told no more, `speaker`."""
     return str(entry.get("identity") or entry["speaker"])
+
+
+def beside(
+    recorded: Sequence[Mapping[str, Any]], told: Iterable[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """A stored transcript with what clients told of it (`told_by`), by the time the words began.
+
+    Nothing recorded gives way. What a client told is left out where words like it were recorded about then.
+    """
+    heard = sorted((_begin(entry), _pairs(entry["text"])) for entry in recorded)
+    near: Counter[tuple[str, ...]] = Counter()
+    first = last = 0
+    kept: list[Mapping[str, Any]] = []
+    for entry in sorted(told, key=_begin):
+        at = _begin(entry)
+        while last < len(heard) and heard[last][0] <= at + _CLOCKS_APART:
+            near.update(heard[last][1])
+            last += 1
+        while first < last and heard[first][0] < at - _CLOCKS_APART:
+            near.subtract(heard[first][1])
+            first += 1
+        pairs = Counter(_pairs(entry["text"]))
+        alike = sum(min(count, near[pair]) for pair, count in pairs.items())
+        if alike <= _ALIKE * pairs.total():
+            kept.append(entry)
+    return sorted([*recorded, *kept], key=_begin)
+
+
+def _begin(entry: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(entry["timestamp"])
+
+
+def _pairs(text: str) -> list[tuple[str, ...]]:
+    """Each two words that follow each other: their order counts; a single word is alike only to another."""
+    words = _words(text)
+    return list(pairwise(words)) if len(words) > 1 else [(word,) for word in words]
 
 
 def in_order(utterances: Iterable[UtteranceHeard]) -> list[UtteranceHeard]:

@@ -42,6 +42,9 @@ TABLES = {
     "session_events",
     "workers",
     "recorder_starts",
+    "session_viewers",
+    "access_log",
+    "signed_out",
 }
 
 

@@ -67,6 +67,9 @@ async def with_session(web: Web, pool: Pool) -> None:
     """The owner's session, with words in it."""
     assert (await web.user(OWNER).post("/api/sessions/save", json=finished(SESSION))).status_code == 201
     await pool.execute(
+        "update sessions set owner_proof = 'opened'"
+    )  # a room that is only known of is no room
+    await pool.execute(
         "insert into video_participants (participant_id, session_id) values ($1, $2)", PARTICIPANT, SESSION
     )
 

@@ -7,7 +7,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from agent.recorder import Recorder
-from agent.session.events import ParticipantJoined, ParticipantLeft, QualityRead, SessionEnded, UtteranceHeard
+from agent.session.events import (
+    ParticipantJoined,
+    ParticipantLeft,
+    QualityRead,
+    Role,
+    SessionEnded,
+    UtteranceHeard,
+)
 from agent.session.rooms import SessionInfo
 from db import sessions
 from db.pool import Pool
@@ -21,6 +28,19 @@ def recorder_of(session_id: UUID, user_id: UUID | None, pool: Pool, spool: Path)
 def begin(recorder: Recorder) -> None:
     recorder.record(
         ParticipantJoined(at=TEN, identity="student", participant_sid="PA_1", name="Sam", role="student")
+    )
+
+
+def join(recorder: Recorder, identity: str, user_id: UUID, role: Role) -> None:
+    recorder.record(
+        ParticipantJoined(
+            at=TEN,
+            identity=identity,
+            participant_sid=f"PA_{identity}",
+            name=identity.title(),
+            role=role,
+            user_id=str(user_id),
+        )
     )
 
 
@@ -86,11 +106,12 @@ async def test_three_saves_of_a_client_at_once_while_the_recorder_saves_make_one
     assert len((await me.get("/api/sessions")).json()["sessions"]) == 1
 
 
-async def test_a_clients_fuller_words_survive_a_recorder_that_heard_less_whoever_saves_last(
+async def test_heard_words_stand_and_told_ones_beside_them_whoever_saves_last(
     web: Web, pool: Pool, tmp_path: Path
 ) -> None:
     for recorder_first in (True, False):
         user_id, session_id = uuid4(), uuid4()
+        me, staff = web.user(user_id), web.admin()
         recorder = recorder_of(session_id, user_id, pool, tmp_path)
         begin(recorder)
         say(recorder, "hm", 3)
@@ -98,16 +119,66 @@ async def test_a_clients_fuller_words_survive_a_recorder_that_heard_less_whoever
         if recorder_first:
             await recorder.close()
         quality = {"average_fps": 12, "connection_quality_average": "good"}
-        saved = await web.user(user_id).post(
-            "/api/sessions/save", json=finished(session_id, quality_metrics=quality)
-        )
+        saved = await me.post("/api/sessions/save", json=finished(session_id, quality_metrics=quality))
         assert saved.status_code == (200 if recorder_first else 201)
         if not recorder_first:
             await recorder.close()
         record = await record_of(pool, session_id)
-        assert texts(record) == ["I want to study biology.", "Tell me more."]
-        assert record["quality_metrics"]["average_fps"] == 12
+        assert texts(record) == ["hm"]
+        assert record["quality_metrics"]["average_fps"] == 12  # where nothing was measured
         assert (record["end_reason"], record["duration_seconds"]) == ("room_empty", 60)
+        for reader in (me, staff):
+            told = (await reader.get(f"/api/sessions/{session_id}")).json()
+            assert [(e["text"], e.get("told_by")) for e in told["transcript"]] == [
+                ("hm", None),
+                ("I want to study biology.", str(user_id)),
+                ("Tell me more.", str(user_id)),
+            ]
+            assert list(told["conversation"]["participants"]) == ["student"]  # no measure of it is told
+            words = (await reader.get(f"/api/sessions/{session_id}/transcript.txt")).text.splitlines()
+            assert words == [
+                "[00:00:03] Sam: hm",
+                "[00:00:12] user (told): I want to study biology.",
+                "[00:00:20] counselor (told): Tell me more.",
+            ]
+            found = (await reader.get("/api/sessions", params={"q": "biology"})).json()["sessions"]
+            assert str(session_id) in [session["session_id"] for session in found]
+        page = (await (await web.reader(user_id)).get(f"/session-history/{session_id}")).text
+        assert page.count("client, not heard") == 2
+
+
+async def test_a_longer_tale_of_a_client_replaces_no_heard_word(web: Web, pool: Pool, tmp_path: Path) -> None:
+    user_id, session_id = uuid4(), uuid4()
+    recorder = recorder_of(session_id, user_id, pool, tmp_path)
+    begin(recorder)
+    say(recorder, "I did not say that you are stupid", 3)
+    end(recorder)
+    await recorder.close()
+    forged = [
+        {"speaker": "counselor", "identity": "counselor-1", "text": "You are stupid " * 50, "timestamp": at}
+        for at in ("2026-03-01T10:00:03Z", "2026-03-01T10:00:09Z")
+    ]
+    told = finished(session_id, transcript=forged)
+    for _ in range(2):
+        assert (await web.user(user_id).post("/api/sessions/save", json=told)).status_code == 200
+    shown = (await web.admin().get(f"/api/sessions/{session_id}")).json()["transcript"]
+    assert [e["text"] for e in shown if "told_by" not in e] == ["I did not say that you are stupid"]
+    assert [e["told_by"] for e in shown if "told_by" in e] == [str(user_id)] * 2
+    # A session that goes on after its journal was purged goes on from what was heard.
+    await pool.execute("delete from session_events")
+    again = recorder_of(session_id, user_id, pool, tmp_path)
+    again.record(
+        ParticipantJoined(
+            at=TEN + timedelta(minutes=9),
+            identity="student",
+            participant_sid="PA_2",
+            name="Sam",
+            role="student",
+        )
+    )
+    end(again, 600)
+    await again.close()
+    assert texts(await record_of(pool, session_id)) == ["I did not say that you are stupid"]
 
 
 async def test_a_recorder_at_work_is_not_disturbed(web: Web, pool: Pool, tmp_path: Path) -> None:
@@ -143,20 +214,26 @@ async def test_what_is_going_on_can_be_read_while_it_goes_on(web: Web, pool: Poo
     assert told["participants"][0]["recorded"]
 
 
-async def test_a_session_without_an_owner_becomes_that_of_who_knows_its_id(
+async def test_a_session_without_an_owner_becomes_that_of_nobody_who_only_knows_its_id(
     web: Web, pool: Pool, tmp_path: Path
 ) -> None:
-    session_id = uuid4()
+    session_id, guest, counselor = uuid4(), uuid4(), uuid4()
     recorder = recorder_of(session_id, None, pool, tmp_path)
     begin(recorder)
-    say(recorder, "whose session is this, I wonder, and who will read it one day in their history?", 3)
+    join(recorder, "guest", guest, "participant")
+    join(recorder, "carol", counselor, "counselor")
+    say(recorder, "whose session is this, I wonder?", 3)
     end(recorder)
     await recorder.close()
-    me, other = web.user(uuid4()), web.user(uuid4())
-    assert (await me.get(f"/api/sessions/{session_id}")).status_code == 404
-    assert (await me.post("/api/sessions/save", json=finished(session_id))).status_code == 200
-    assert (await other.post("/api/sessions/save", json=finished(session_id))).status_code == 404
-    assert len(texts((await me.get(f"/api/sessions/{session_id}")).json())) == 1
+    save = finished(session_id)
+    knows_its_id = web.user(uuid4())
+    assert (await knows_its_id.post("/api/sessions/save", json=save)).status_code == 404
+    assert (await knows_its_id.get(f"/api/sessions/{session_id}")).status_code == 404
+    for user_id, owner in ((counselor, None), (guest, guest)):  # a counselor sees it, it is not theirs
+        assert (await web.user(user_id).post("/api/sessions/save", json=save)).status_code == 200
+        assert await pool.fetchval("select user_id from sessions") == owner
+        shown = (await web.user(user_id).get(f"/api/sessions/{session_id}")).json()
+        assert shown["transcript"][0]["text"] == "whose session is this, I wonder?"
 
 
 async def test_a_stay_that_the_recorder_sees_is_not_told_twice(web: Web, pool: Pool, tmp_path: Path) -> None:

@@ -3,10 +3,9 @@
 import asyncio
 from uuid import UUID, uuid4
 
-import pytest
-
 from agent.local.sfu import Sfu
 from db.pool import Pool
+from db.queries import queries
 from db.quotas import JOINS_AN_HOUR, OPEN_AT_ONCE, OPENED_AN_HOUR
 from tests.integration.web_client import finished, serving
 
@@ -89,23 +88,33 @@ async def test_clients_tell_of_so_many_participants_in_one_session(dsn: str) -> 
         assert len(listed.json()) == JOINS_AN_HOUR
 
 
-@pytest.mark.parametrize("query", ["count_openings", "count_joins"])
-async def test_counting_goes_by_index(pool: Pool, query: str) -> None:
-    from db.queries import queries
+async def test_a_counselors_sessions_count_as_theirs_before_a_student_comes(dsn: str, sfu: Sfu) -> None:
+    async with serving(dsn, sfu) as web:
+        counselor = web.user(SAM, role="counselor")
+        answers = [await counselor.post("/api/sessions") for _ in range(OPEN_AT_ONCE + 1)]
+        assert [answer.status_code for answer in answers] == [201] * OPEN_AT_ONCE + [429]
 
+
+async def test_counting_goes_by_index(pool: Pool) -> None:
     await pool.execute(
-        "insert into sessions (session_id, room_name, user_id, mode, status, start_time) "
-        "select gen_random_uuid(), 'r', gen_random_uuid(), 'video', 'completed', now() "
+        "insert into sessions (session_id, room_name, user_id, counselor_id, mode, status, start_time) "
+        "select gen_random_uuid(), 'r', gen_random_uuid(), gen_random_uuid(), 'video', 'completed', now() "
         "from generate_series(1, 20000)"
     )
     await pool.execute(
         "insert into video_participants (session_id) select session_id from sessions, generate_series(1, 2)"
     )
     await pool.execute("analyze sessions")
+    await pool.execute("analyze session_viewers")
     await pool.execute("analyze video_participants")
-    one = await pool.fetchval("select user_id from sessions limit 1")
-    if query == "count_joins":
-        one = await pool.fetchval("select session_id from sessions limit 1")
-    plan = "\n".join(row[0] for row in await pool.fetch(f"explain {queries[query]}", one, 60))
+    body = await pool.fetchval("select prosrc from pg_proc where proname = 'openings_of_viewer'")
+    one = await pool.fetchrow("select session_id, user_id from sessions limit 1")
+    assert one is not None
+    openings = body.replace("viewer_id()", f"'{one['user_id']}'::uuid").replace("at_most", "60")
+    plan = "\n".join(row[0] for row in await pool.fetch(f"explain {openings}"))
+    plan += "\n".join(
+        row[0] for row in await pool.fetch(f"explain {queries['count_joins']}", one["session_id"], 60)
+    )
     assert "Seq Scan" not in plan
-    assert "sessions_of_user" in plan or "video_participants_by_session" in plan
+    for index in ("session_viewers_newest", "sessions_of_counselor", "video_participants_by_session"):
+        assert index in plan

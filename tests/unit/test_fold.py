@@ -1,3 +1,4 @@
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -176,3 +177,15 @@ def test_a_connection_score_alone_makes_no_stay() -> None:
     session = fold(info(), [scored(1, "good", "nobody")])
     assert session.stays == []
     assert session.quality_metrics()["participants"] == {}
+
+
+def test_the_latest_truth_of_somebody_holds_by_when_it_was_observed() -> None:
+    first = replace(joined(0, "ada", name="Ada", user_id=OTHER_ID), observed=at(1))
+    later = replace(joined(0, "ada", name="A. L.", user_id=STUDENT_ID), observed=at(9))
+    for order in ([first, later], [later, first]):
+        session = fold(info(), order)
+        assert [stay.joined.name for stay in session.stays] == ["A. L."]
+        assert session.user_id == STUDENT_ID
+        assert session.viewers == [UUID(STUDENT_ID)]
+    no_student = replace(joined(0, "ada", role="counselor", user_id=STUDENT_ID), observed=at(20))
+    assert fold(info(), [no_student, first, later]).user_id is None

@@ -14,6 +14,7 @@ from agent.session.rooms import (
     storable,
     user_id_of,
 )
+from agent.session.user_ids import DEFAULT_NAMESPACE
 
 IN_METADATA = "11111111-1111-4111-8111-111111111111"
 IN_NAME = "22222222-2222-4222-8222-222222222222"
@@ -82,8 +83,8 @@ def test_null_in_the_metadata_is_as_good_as_nothing(unset: str) -> None:
         ("null", "not a JSON object"),
         ('"text"', "not a JSON object"),
         ("17", "not a JSON object"),
-        ('{"user_id": "nobody"}', "user_id is not a UUID"),
-        ('{"user_id": 17}', "user_id is not a UUID"),
+        ('{"user_id": " "}', "user_id is not a user's id"),
+        ('{"user_id": 17}', "user_id is not a user's id"),
         ('{"session_id": ["x"]}', "session_id is not a UUID"),
         ('{"counselor_category": {"a": 1}}', "counselor_category is not text"),
         ('{"counselor_category": 17}', "counselor_category is not text"),
@@ -117,7 +118,7 @@ def test_every_problem_is_told_and_the_rest_of_the_metadata_kept() -> None:
 
 def test_problems_do_not_quote_what_was_said() -> None:
     _, problems = info_of(
-        session_id="hunter2", user_id="hunter2", counselor_category=["hunter2"], mode="hunter2"
+        session_id="hunter2", user_id=["hunter2"], counselor_category=["hunter2"], mode="hunter2"
     )
     assert len(problems) == 4
     assert "hunter2" not in str(problems)
@@ -157,22 +158,48 @@ def test_a_student_speaks_as_the_user() -> None:
 
 
 @pytest.mark.parametrize(
-    ("role", "identity", "attributes", "user_id"),
+    ("identity", "attribute", "role"),
     [
-        ("student", "ada", {"user_id": USER}, USER),
-        ("student", IN_NAME, {"user_id": USER}, USER),
-        ("student", IN_NAME, {}, IN_NAME),
-        ("student", IN_NAME, {"user_id": "ada"}, IN_NAME),
-        ("student", "student-1", {}, None),
-        ("student", USER.upper(), {}, USER),
-        ("counselor", IN_NAME, {}, None),
-        ("participant", IN_NAME, {}, None),
+        ("agent-AJ_x", None, "counselor"),
+        ("agent-AJ_x", "student", "student"),
+        ("student-avatar", None, "student"),
+        (IN_NAME, None, "counselor"),
     ],
 )
-def test_a_user_id_is_the_attribute_else_a_students_identity_where_it_is_a_uuid(
-    role: Role, identity: str, attributes: dict[str, str], user_id: str | None
+def test_an_agent_is_the_counselor_unless_something_else_is_said(
+    identity: str, attribute: str | None, role: Role
 ) -> None:
-    assert user_id_of(role, identity, attributes) == user_id
+    assert role_of(identity, {} if attribute is None else {"role": attribute}, "", is_agent=True) == role
+
+
+@pytest.mark.parametrize(
+    ("identity", "attributes", "user_id"),
+    [
+        ("ada", {"user_id": USER}, USER),
+        (IN_NAME, {"user_id": USER}, USER),
+        (IN_NAME, {}, IN_NAME),
+        (IN_NAME, {"user_id": ""}, IN_NAME),
+        (IN_NAME, {"user_id": "user_2abc"}, str(uuid5(DEFAULT_NAMESPACE, "user_2abc"))),
+        ("student-1", {}, None),
+        ("user_2abc", {}, None),
+        (USER.upper(), {}, USER),
+    ],
+)
+def test_a_user_id_is_the_attribute_else_the_identity_where_it_is_a_uuid(
+    identity: str, attributes: dict[str, str], user_id: str | None
+) -> None:
+    assert user_id_of(identity, attributes) == user_id
+
+
+def test_metadata_that_come_later_bring_what_they_tell_and_take_nothing_away() -> None:
+    first, _ = info_of(user_id=USER, counselor_category="career", mode="voice")
+    empty, _ = info_of()
+    assert first.updated(empty) == first
+    assert (first.updated(empty).mode, first.updated(empty).mode_known) == ("voice", True)
+    later, _ = info_of(session_id=IN_METADATA, user_id=IN_NAME, counselor_category="college", mode="video")
+    updated = first.updated(later)
+    assert (updated.user_id, updated.counselor_category, updated.mode) == (UUID(IN_NAME), "college", "video")
+    assert updated.session_id == first.session_id  # bound once
 
 
 def test_what_postgresql_cannot_hold_is_left_out_and_nothing_else() -> None:

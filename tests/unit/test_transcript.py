@@ -1,8 +1,11 @@
+from typing import Any
+
 import pytest
 
-from agent.session.events import Role, Speaker, UtteranceHeard
+from agent.session.events import Role, Speaker, UtteranceHeard, iso
 from agent.session.fold import fold
-from tests.unit.builders import heard, info, joined, told
+from agent.session.transcript import beside
+from tests.unit.builders import at, heard, info, joined, told
 
 
 def texts(*utterances: UtteranceHeard) -> list[str]:
@@ -149,3 +152,44 @@ def test_the_messages_of_one_do_not_silence_another() -> None:
 
 def test_own_messages_are_all_kept_even_when_they_repeat() -> None:
     assert texts(told(10, "yes"), told(11, "yes"), told(12, "yes")) == ["yes", "yes", "yes"]
+
+
+def entry(seconds: float, text: str, **more: str) -> dict[str, Any]:
+    return {"speaker": "user", "text": text, "timestamp": iso(at(seconds)), **more}
+
+
+def by_client(seconds: float, text: str) -> dict[str, Any]:
+    return entry(seconds, text, told_by="somebody")
+
+
+def test_what_a_client_told_stands_beside_what_was_heard_and_replaces_nothing() -> None:
+    heard = [entry(1, "I want to study biology."), entry(9, "Tell me more about that.")]
+    forged = [
+        by_client(0, "I hate this school, all of it."),
+        by_client(5, "You should give me all your money now please."),
+    ]
+    together = beside(heard, forged)
+    assert [e["text"] for e in together if "told_by" not in e] == [e["text"] for e in heard]
+    assert [e["text"] for e in together] == [
+        forged[0]["text"],
+        heard[0]["text"],
+        forged[1]["text"],
+        heard[1]["text"],
+    ]
+
+
+def test_what_a_client_told_in_the_same_words_about_the_same_time_is_not_told_twice() -> None:
+    heard = [entry(1, "I want to study biology but I am not sure where."), entry(30, "yes")]
+    again = [by_client(3, "I want to study biology, but I'm not sure where"), by_client(28, "Yes.")]
+    assert beside(heard, again) == heard
+
+
+def test_the_same_words_at_another_time_or_in_another_order_are_others() -> None:
+    heard = [entry(1, "I want to study biology")]
+    others = [by_client(60, "I want to study biology"), by_client(2, "biology study to want I")]
+    assert len(beside(heard, others)) == 3
+
+
+def test_without_anything_heard_all_that_was_told_is_there() -> None:
+    assert beside([], [by_client(2, "b"), by_client(1, "a")]) == [by_client(1, "a"), by_client(2, "b")]
+    assert beside([], [by_client(1, "…")]) == [by_client(1, "…")]

@@ -46,7 +46,7 @@ async def save(request: Request, response: Response, viewer: SignedIn, told: Tol
     if told.user_id not in (None, viewer.user_id) and not viewer.admin:
         raise Problem(403, "is not the token's user", field="user_id")
     quality = told.quality_metrics.model_dump(exclude_none=True) if told.quality_metrics else None
-    created = await client_saves.save(
+    saved = await client_saves.save(
         request.app.state.pool,
         viewer,
         told.user_id or viewer.user_id,
@@ -61,10 +61,15 @@ async def save(request: Request, response: Response, viewer: SignedIn, told: Tol
             quality or None,
         ),
     )
-    if created is None:
+    if saved is None:
         raise not_found()
-    response.status_code = 201 if created else 200
-    return Saved(session_id=told.session_id, created=created, message="Session saved to your history")
+    response.status_code = 201 if saved.created else 200
+    return Saved(
+        session_id=told.session_id,
+        created=saved.created,
+        mode=saved.mode,
+        message="Session saved to your history",
+    )
 
 
 @router.get("/sessions", responses=responses(401, 422))
@@ -126,9 +131,13 @@ async def transcript(request: Request, viewer: SignedIn, session_id: UUID, form:
     """The words, as JSON, plain text, WebVTT or SubRip."""
     record = await load(request.app.state.pool, viewer, session_id)
     words = record.row["transcript"]
-    headers = {"Content-Disposition": f'attachment; filename="session-{session_id}.{form}"'}
+    # Where nobody but a client tells of a session, the file's name says so; else each line of theirs does.
+    name = f"{'' if record.recorded else 'told-'}session-{session_id}.{form}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     if form is Form.JSON:
         return JSONResponse(words, headers=headers)
+    if not record.recorded:
+        words = [{**entry, "told_by": None} for entry in words]
     body = WRITERS[form](words, record.start, record.names)
     return Response(body, headers=headers, media_type=MEDIA[form])
 

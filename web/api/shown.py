@@ -16,6 +16,7 @@ class Saved(BaseModel):
 
     session_id: UUID = Field(examples=[_ID])
     created: bool = Field(description="Whether the session was not known before")
+    mode: Mode = Field(description="The mode that holds: the room's metadata come before what a client says")
     message: str = Field(examples=["Session saved to your history"])
 
 

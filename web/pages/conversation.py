@@ -18,7 +18,7 @@ def passages(record: Record, colours: Mapping[str, int], missed: Sequence[Row]) 
     ordered = sorted([*said, *missing], key=lambda p: (p["begin"], p["kind"]))
     before = None
     for passage in ordered:
-        speaker = passage["who"] if passage["kind"] == "words" else None
+        speaker = (passage["who"], passage["told_by"]) if passage["kind"] == "words" else None
         passage["first"] = speaker != before
         before = speaker
     return ordered
@@ -46,6 +46,7 @@ def _utterance(record: Record, entry: Mapping[str, Any], colours: Mapping[str, i
         "speaker": entry["speaker"],
         "text": entry["text"],
         "language": entry.get("language"),
+        "told_by": record.teller(entry),
         "played": entry.get("track") is not None,
         "sent": entry.get("source") == "data",
     }

@@ -28,6 +28,7 @@ def view(record: Record, now: datetime) -> dict[str, Any]:
         "mode": row["mode"],
         "title": words.category(row),
         "in_progress": record.in_progress,
+        "recorded": record.recorded,
         "start": record.start,
         "end": row["end_time"],
         "duration": words.duration(scale.seconds if record.in_progress else row["duration_seconds"]),
@@ -50,7 +51,7 @@ def view(record: Record, now: datetime) -> dict[str, Any]:
 
 def _colours(record: Record) -> dict[str, int]:
     """A colour for each person, in the order in which they came, also for those only their words tell of."""
-    came = [_identity(stay) for stay in record.stays]
+    came = [_identity(stay) for stay in record.participants]
     spoke = [voice_of(entry) for entry in record.row["transcript"]]
     return {identity: n % COLOURS for n, identity in enumerate(dict.fromkeys([*came, *spoke]))}
 
@@ -62,7 +63,7 @@ def _identity(stay: Row) -> str:
 def _person(
     record: Record, scale: Scale, told: dict[str, Any], missed: Sequence[Row], identity: str, colour: int
 ) -> dict[str, Any]:
-    stays = [stay for stay in record.stays if _identity(stay) == identity]
+    stays = [stay for stay in record.participants if _identity(stay) == identity]
     said = [e for e in record.row["transcript"] if voice_of(e) == identity]
     there = [_stay_bar(scale, stay) for stay in stays]
     missing = _missing(missed, scale)

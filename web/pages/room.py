@@ -9,12 +9,15 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, Response
 
 from agent.settings import Settings
+from db import history
+from db.pool import Pool
+from db.viewer import Viewer
 from web.auth import OfPage
 from web.guard import CONTENT_SECURITY_POLICY
 from web.pages import words
 from web.pages.rendering import A_YEAR, STATIC_PATH, page
 from web.problems import Problem
-from web.record import load
+from web.record import Row, load
 
 router = APIRouter(include_in_schema=False)
 # The one file of its package that browsers need. npm puts it here; nothing of it is built.
@@ -34,7 +37,7 @@ async def room(
         raise Problem(
             503, "livekit-client is not installed here: `make setup`, or `npm ci --omit=dev`, gets it."
         )
-    row = (await load(request.app.state.pool, viewer, session)).row if session else None
+    row = await _to_enter(request.app.state.pool, viewer, session) if session else None
     answer = page(
         "room.html",
         viewer=viewer,
@@ -48,6 +51,12 @@ async def room(
     )
     answer.headers["permissions-policy"] = _DEVICES
     return answer
+
+
+async def _to_enter(pool: Pool, viewer: Viewer, session_id: UUID) -> Row:
+    """One that the viewer sees, or that a counselor may enter."""
+    row = await history.for_counselor(pool, viewer, session_id) if viewer.counselor else None
+    return row or (await load(pool, viewer, session_id)).row
 
 
 @router.get(f"{STATIC_PATH}/livekit-client.js")
