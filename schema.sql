@@ -419,3 +419,54 @@ begin
     grant execute on function newest_sessions, search_own_sessions, adopt_session, session_for_counselor to coaching_web;
 end
 $$;
+
+-- What the viewer has opened in the last hour, up to so many: how many, how many of them nobody has joined, and in how
+-- many seconds the oldest is an hour old. As the owner: a counselor's own is nobody's to see until a student comes.
+create index if not exists sessions_of_counselor on sessions (counselor_id, start_time desc) where counselor_id is not null;
+create or replace function openings_of_viewer(at_most integer)
+returns table (opened bigint, unjoined bigint, seconds_left double precision)
+language sql stable security definer set search_path from current as $$
+    with of_owner as (
+        select s.session_id, s.user_id, s.status, s.lease_epoch, s.start_time
+        from session_viewers v join sessions s on s.session_id = v.session_id
+        where v.user_id = viewer_id() and v.start_time > now() - interval '1 hour' and v.owns
+          and s.owner_proof is distinct from 'saved'
+        order by v.start_time desc, v.session_id desc limit at_most
+    ), of_counselor as (
+        select session_id, user_id, status, lease_epoch, start_time from sessions
+        where counselor_id = viewer_id() and start_time > now() - interval '1 hour'
+        order by start_time desc limit at_most
+    )
+    select count(*),
+           count(*) filter (where s.status = 'in_progress' and s.lease_epoch = 0
+                            and coalesce(s.user_id, viewer_id()) = viewer_id()
+                            and not exists (select from video_participants p where p.session_id = s.session_id)),
+           extract(epoch from min(s.start_time) + interval '1 hour' - now())::double precision
+    from (table of_owner union table of_counselor) s
+$$;
+revoke execute on function openings_of_viewer from public;
+
+-- Tokens that were signed out before they end: SHA-256 of what is signed in them, never the tokens themselves.
+create table if not exists signed_out (
+    digest bytea primary key,
+    until  timestamptz not null
+);
+create index if not exists signed_out_until on signed_out (until);
+
+do $$
+begin
+    if not exists (select from pg_roles where rolname = 'coaching_web') then
+        return;
+    end if;
+    alter table signed_out enable row level security;
+    drop policy if exists seen on signed_out;
+    drop policy if exists added on signed_out;
+    drop policy if exists forgotten on signed_out;
+    create policy seen on signed_out for select to coaching_web using (true);
+    create policy added on signed_out for insert to coaching_web with check (true);
+    -- Never one that still counts.
+    create policy forgotten on signed_out for delete to coaching_web using (until < now());
+    grant select, insert, delete on signed_out to coaching_web;
+    grant execute on function openings_of_viewer to coaching_web;
+end
+$$;

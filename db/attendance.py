@@ -5,6 +5,7 @@ from uuid import UUID
 
 from db.pool import Pool
 from db.queries import queries
+from db.quotas import check_join
 from db.viewer import Viewer, seen_by
 
 Row = dict[str, Any]
@@ -24,6 +25,7 @@ async def join(
         there = await connection.fetchrow(queries["open_stay"], session_id, user_id)
         if there is not None:
             return dict(there), False
+        await check_join(connection, session_id)
         role = "student" if session["user_id"] == user_id else "participant"
         (stay,) = await connection.fetch(queries["tell_join"], session_id, user_id, name, role)
         return dict(stay), True

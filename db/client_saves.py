@@ -8,6 +8,7 @@ from uuid import UUID
 from agent.session.ownership import Proof
 from db.pool import Connection, Pool
 from db.queries import queries
+from db.quotas import check_opening
 from db.viewer import Viewer, seen_by
 
 
@@ -50,6 +51,7 @@ async def begin(
     Without a user it is a counselor's who waits for a student.
     """
     async with seen_by(pool, viewer) as connection:
+        await check_opening(connection, viewer)
         return await _open(connection, user_id, told, "opened", counselor_id)
 
 

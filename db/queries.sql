@@ -457,3 +457,25 @@ set left_at = case when p.participant_sid is null then coalesce(p.left_at, now()
 from sessions s
 where p.participant_id = $2 and s.session_id = p.session_id and ($1::uuid is null or s.user_id = $1 or p.user_id = $1)
 returning p.*
+
+-- name: sign_out
+with ended as (delete from signed_out where until < now())
+insert into signed_out (digest, until) values ($1, $2) on conflict do nothing
+
+-- name: is_signed_out
+select exists (select from signed_out where digest = $1)
+
+-- name: openings_one_at_a_time
+select pg_advisory_xact_lock(hashtextextended('opening ' || $1::text, 0))
+
+-- name: count_openings
+select opened, unjoined, seconds_left from openings_of_viewer($1)
+
+-- name: count_joins
+select count(*) as joins, extract(epoch from min(joined_at) + interval '1 hour' - now())::float8 as seconds_left
+from (
+    select joined_at from video_participants
+    where session_id = $1 and participant_sid is null and joined_at > now() - interval '1 hour'
+    order by joined_at desc
+    limit $2
+) told

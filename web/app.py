@@ -10,14 +10,16 @@ from starlette.types import ASGIApp
 from agent.settings import Settings
 from db.pool import open_pool
 from web.api import admission, operations, overview, participants, sessions
-from web.auth import Keys
+from web.auth import SignInFirst, SignIns
 from web.bodies import DESCRIBED, BodyLimit
+from web.cross_origin import ForPlatforms
 from web.failures import tell_failures
 from web.guard import Guard
 from web.pages import admin, history, room, signing_in
 from web.pages.rendering import STATIC, STATIC_PATH, KeptFiles
 from web.problems import ProblemDetails
 from web.settings import WebSettings
+from web.tokens import Keys
 
 CONNECTIONS = 8
 _ABOUT = """Coaching sessions, finished or going on: who was there, what was said, how good the call was.
@@ -48,6 +50,8 @@ def create_app(settings: WebSettings, recorder: Settings) -> FastAPI:
     )
     app.state.settings, app.state.recorder = settings, recorder
     app.state.keys = Keys(settings, recorder.web_user_id_namespace)
+    app.state.sign_ins = SignIns()
+    app.add_middleware(SignInFirst)
     tell_failures(app)
     for part in (sessions, admission, participants, operations, overview, history, room, admin, signing_in):
         app.include_router(part.router)
@@ -58,7 +62,10 @@ def create_app(settings: WebSettings, recorder: Settings) -> FastAPI:
 
 def create_asgi(settings: WebSettings, recorder: Settings) -> ASGIApp:
     """The same within its limits: what a server serves."""
-    return Guard(BodyLimit(create_app(settings, recorder)), secure=settings.secure)
+    served: ASGIApp = BodyLimit(create_app(settings, recorder))
+    if settings.allowed_origins:
+        served = ForPlatforms(served, settings.allowed_origins)
+    return Guard(served, hsts=settings.web_public_url.startswith("https://"))
 
 
 def _describe_problems(app: FastAPI) -> None:

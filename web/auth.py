@@ -1,27 +1,26 @@
 """Who asks: a bearer token (API) or the same token in a cookie (pages).
 
 A cookie comes along with whatever a browser sends, also when another site made it. So it counts for reading,
-and for changes only where the browser says that a page of ours asks (`Sec-Fetch-Site`, `Origin`).
+and for changes only where the browser says that a page of ours, or of an allowed origin, asks.
 """
 
-from typing import Annotated, Any
-from uuid import UUID
+import time
+from datetime import UTC, datetime
+from typing import Annotated
 
-import jwt
 from fastapi import Depends, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from agent.session.user_ids import user_id
+from db.signed_out import is_signed_out, sign_out
 from db.viewer import Viewer
-from web.problems import Problem
+from web.problems import Problem, problem
 from web.settings import WebSettings
+from web.tokens import LEEWAY, Token, unknown
 
-_SAFE = ("GET", "HEAD", "OPTIONS")
-_LONGEST_NAME = 100  # characters
-_LEEWAY = 10  # seconds that clocks may differ
-_ASYMMETRIC = ["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"]
-_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="coaching sessions"'}
+SAFE = ("GET", "HEAD", "OPTIONS")
+_KNOWN_FOR = 1.0  # seconds in which a sign-out at another process is not seen
+_MOST_KNOWN = 10_000
 
 bearer = HTTPBearer(
     auto_error=False,
@@ -31,103 +30,109 @@ bearer = HTTPBearer(
 )
 
 
-class Keys:
-    """Checks tokens, by the secret or by the identity provider's keys."""
+class SignIns:
+    """Which tokens are still signed in; asks the database about each at most once a second."""
 
-    def __init__(self, settings: WebSettings, namespace: UUID) -> None:
-        self._settings, self._namespace = settings, namespace
-        self._jwks = jwt.PyJWKClient(settings.web_jwks_url, timeout=5) if settings.web_jwks_url else None
+    def __init__(self) -> None:
+        self._asked: dict[bytes, float] = {}
 
-    async def viewer(self, token: str) -> tuple[Viewer, float]:
-        """Whose token it is, and until when. Raises `Problem` 401."""
-        try:
-            if self._jwks is None:
-                claims = self._claims(token, self._settings.web_jwt_secret.get_secret_value(), ["HS256"])
-            else:
-                key = await run_in_threadpool(self._jwks.get_signing_key_from_jwt, token)
-                claims = self._claims(token, key.key, _ASYMMETRIC)
-            return self._named_in(claims), float(claims["exp"])
-        except jwt.ExpiredSignatureError:
-            raise _unknown("The token has expired.") from None
-        except jwt.PyJWKClientConnectionError:
-            raise Problem(503, "The identity provider's keys cannot be had just now.") from None
-        except (jwt.PyJWTError, ValueError, TypeError):
-            raise _unknown("The token is not valid: sub and exp are needed.") from None
+    async def goes_on(self, request: Request, token: Token) -> bool:
+        """Whether the token has neither ended nor been signed out."""
+        now = time.monotonic()
+        if token.expires_at < time.time() - LEEWAY:
+            return False
+        if self._asked.get(token.digest, 0.0) > now - _KNOWN_FOR:
+            return True
+        if await is_signed_out(request.app.state.pool, token.digest):
+            return False
+        if len(self._asked) >= _MOST_KNOWN:
+            self._asked.clear()
+        self._asked[token.digest] = now
+        return True
 
-    def _named_in(self, claims: dict[str, Any]) -> Viewer:
-        who, role = user_id(claims["sub"], self._namespace), claims.get("role")
-        if who is None:
-            raise ValueError
-        sees_attended = self._settings.web_participants_see
-        return Viewer(who, role == "admin", role == "counselor", _name(claims), sees_attended)
-
-    def _claims(self, token: str, key: Any, algorithms: list[str]) -> dict[str, Any]:
-        audience, issuer = self._settings.web_jwt_audience, self._settings.web_jwt_issuer
-        claims: dict[str, Any] = jwt.decode(
-            token,
-            key,
-            algorithms=algorithms,
-            audience=audience or None,
-            issuer=issuer or None,
-            leeway=_LEEWAY,
-            options={"require": ["exp", "sub"], "verify_aud": bool(audience)},
-        )
-        return claims
-
-
-def _name(claims: dict[str, Any]) -> str:
-    """What the token calls its user, fit to be shown; empty when it does not."""
-    for claim in ("name", "preferred_username", "email"):
-        told = claims.get(claim)
-        if isinstance(told, str) and (name := _fit_to_show(told)):
-            return name
-    return ""
-
-
-def _fit_to_show(name: str) -> str:
-    """Without what prints nothing or turns writing around, on one line."""
-    shown = "".join(c if c.isprintable() else " " for c in name[:_LONGEST_NAME])
-    return " ".join(shown.split())
+    async def end(self, request: Request, token: Token) -> None:
+        """Sign out: the token is taken no more, wherever a copy of it is."""
+        self._asked.pop(token.digest, None)
+        until = datetime.fromtimestamp(token.expires_at + 2 * LEEWAY, UTC)
+        await sign_out(request.app.state.pool, token.digest, until)
 
 
 def cookie_name(settings: WebSettings) -> str:
-    """With the prefix browsers hold to: only over https, for this host alone."""
-    return "__Host-session" if settings.secure else "coaching_session"
+    """The platform's own, else ours: with the prefix browsers hold to (over https, for this host alone)."""
+    return settings.web_cookie_name or ("__Host-session" if settings.secure else "coaching_session")
+
+
+async def checked(request: Request, text: str) -> Token:
+    """The token of this text, if it is signed in. Raises `Problem` 401."""
+    token: Token = await request.app.state.keys.checked(text)
+    if not await request.app.state.sign_ins.goes_on(request, token):
+        raise unknown("The token was signed out.")
+    request.state.token = token
+    return token
+
+
+async def asking(request: Request) -> Viewer:
+    """Who asks the API: by bearer token, else by cookie. Raises `Problem` 401 or 403."""
+    if known := getattr(request.state, "token", None):
+        return known.viewer  # type: ignore[no-any-return]
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and text.strip():
+        return (await checked(request, text.strip())).viewer
+    return await by_cookie(request)
 
 
 async def signed_in(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+    request: Request,
+    _: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],  # for the OpenAPI description
 ) -> Viewer:
     """The viewer who asks; 401 when nobody does."""
-    if credentials is not None:
-        viewer, _ = await request.app.state.keys.viewer(credentials.credentials)
-        return viewer  # type: ignore[no-any-return]
-    return await by_cookie(request)
+    return await asking(request)
 
 
 async def by_cookie(request: Request) -> Viewer:
     """The viewer of a page."""
-    token = request.cookies.get(cookie_name(request.app.state.settings))
-    if not token:
-        raise _unknown("Sign in first: no bearer token came with the request.")
-    if request.method not in _SAFE:
-        require_our_page(request)
-    viewer, _ = await request.app.state.keys.viewer(token)
-    return viewer  # type: ignore[no-any-return]
+    text = request.cookies.get(cookie_name(request.app.state.settings))
+    if not text:
+        raise unknown("Sign in first: no bearer token came with the request.")
+    if request.method not in SAFE:
+        require_trusted_page(request)
+    return (await checked(request, text)).viewer
 
 
-def require_our_page(request: Request) -> None:
-    """Refuse what another site's page makes a browser send."""
+async def viewer_or_nobody(request: Request) -> Viewer | None:
+    """Who is signed in with a cookie, for pages that anybody may see."""
+    text = request.cookies.get(cookie_name(request.app.state.settings))
+    try:
+        return (await checked(request, text)).viewer if text else None
+    except Problem:
+        return None
+
+
+def is_own_page(request: Request) -> bool:
+    """Whether the browser says that a page of this site sent the request, also behind a rewrite."""
+    origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
+    if site not in (None, "same-origin"):
+        return False
+    if origin is None:
+        return site is not None
+    return _is_named(request, origin) or origin == f"{request.url.scheme}://{request.headers.get('host')}"
+
+
+def require_trusted_page(request: Request) -> None:
+    """Refuse what another site's page makes a browser send, unless its origin is an allowed one."""
     origin = request.headers.get("origin")
-    ours = {
-        f"{request.url.scheme}://{request.headers.get('host')}",
-        request.app.state.settings.web_public_url,
-    }
-    site = request.headers.get("sec-fetch-site")
-    if site not in (None, "same-origin") or (origin is not None and origin not in ours):
-        raise Problem(403, "This request came from another site's page.")
-    if site is None and origin is None:
+    if is_own_page(request) or (origin is not None and _is_named(request, origin)):
+        return
+    if origin is None and "sec-fetch-site" not in request.headers:
         raise Problem(403, "With a cookie, changes are taken from pages of this site only.")
+    raise Problem(
+        403, "This request came from another site's page (WEB_ALLOWED_ORIGINS names those allowed)."
+    )
+
+
+def _is_named(request: Request, origin: str) -> bool:
+    settings: WebSettings = request.app.state.settings
+    return origin in (settings.web_public_url, *settings.allowed_origins)
 
 
 async def staff(viewer: Annotated[Viewer, Depends(signed_in)]) -> Viewer:
@@ -137,8 +142,21 @@ async def staff(viewer: Annotated[Viewer, Depends(signed_in)]) -> Viewer:
     return viewer
 
 
-def _unknown(detail: str) -> Problem:
-    return Problem(401, detail, headers=_CHALLENGE)
+class SignInFirst:
+    """ASGI middleware: a change by nobody is refused before its body is read."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith("/api/") and scope["method"] not in SAFE:
+            try:
+                await asking(Request(scope))
+            except Problem as refused:
+                answer = problem(refused.status, refused.detail, headers=refused.headers)
+                await answer(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 SignedIn = Annotated[Viewer, Depends(signed_in)]

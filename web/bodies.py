@@ -1,33 +1,21 @@
 """How large a request may be, and that the API takes JSON whatever its type says.
 
-A larger one is read to its end first: who still writes hears no answer.
+Of a larger one the rest is forgotten: who still writes hears no answer.
 """
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from web.body_reading import LARGEST, LARGEST_FORM, Body, Held
 from web.problems import FieldError, problem
 from web.threads import in_thread
-
-LARGEST = 4 * 1024 * 1024  # bytes: more than a day of talking
-MOST_READ = 64 * 1024 * 1024  # bytes after which it is cut off without an answer being heard
-_PATIENCE = 30  # seconds for the rest of a body that is refused
-
-
-class TooLarge(HTTPException):
-    """The body goes on beyond what is taken. An HTTPException, as FastAPI takes others for bad JSON."""
-
-    def __init__(self) -> None:
-        super().__init__(413)
 
 
 class BodyLimit:
@@ -35,30 +23,24 @@ class BodyLimit:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._held = Held()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        largest = _largest(scope["path"])
         length = dict(scope["headers"]).get(b"content-length", b"0")
-        if length.isdigit() and int(length) > LARGEST:
-            await _read_to_the_end(receive)
+        if length.isdigit() and int(length[:20]) > largest:
             await _refusal(scope["path"])(scope, receive, send)
             return
         if scope["path"].startswith("/api/"):
             scope["headers"] = _as_json(scope["headers"])
-        taken = 0
-
-        async def receiving() -> Message:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > LARGEST:
-                await _read_to_the_end(receive)
-                raise TooLarge
-            return message
-
-        await self._app(scope, receiving, send)
+        body = Body(scope, receive, self._held, largest)
+        try:
+            await self._app(scope, body.receive, send)
+        finally:
+            body.release()
 
 
 def _as_json(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -106,20 +88,13 @@ async def refuse_too_large(request: Request, _: Exception) -> Response:
     return _refusal(request.url.path)
 
 
-async def _read_to_the_end(receive: Receive) -> None:
-    read = 0
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            while read < MOST_READ:
-                message = await receive()
-                read += len(message.get("body", b""))
-                if not message.get("more_body"):
-                    break
-    except TimeoutError:
-        pass
+def _largest(path: str) -> int:
+    return LARGEST if path.startswith("/api/") else LARGEST_FORM
 
 
 def _refusal(path: str) -> Response:
-    limit = f"is larger than {LARGEST // 1024 // 1024} MiB"
+    limit = f"is larger than {_largest(path) // 1024} KiB"
+    if _largest(path) == LARGEST:
+        limit = f"is larger than {LARGEST // 1024 // 1024} MiB"
     field = "transcript" if path.endswith("/save") else "body"
-    return problem(413, f"{field}: {limit}", [FieldError(field=field, detail=limit)], {"Connection": "close"})
+    return problem(413, f"{field}: {limit}", [FieldError(field=field, detail=limit)])

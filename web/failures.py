@@ -14,7 +14,9 @@ from starlette.routing import Match
 
 from agent.session.errors import what_failed
 from db.pool import is_transient
-from web.bodies import TooLarge, refuse_too_large
+from db.quotas import QuotaExceeded
+from web.bodies import refuse_too_large
+from web.body_reading import TooLarge
 from web.pages.rendering import page, wants_page
 from web.problems import FieldError, Problem, problem
 
@@ -25,6 +27,7 @@ _TITLES = {403: "Not allowed", 404: "Not found", 422: "Not found", 503: "Not ava
 def tell_failures(app: FastAPI) -> None:
     """Answer every error in one of the two forms."""
     app.add_exception_handler(Problem, _refused)
+    app.add_exception_handler(QuotaExceeded, _too_many)
     app.add_exception_handler(TooLarge, refuse_too_large)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http_error)
@@ -36,6 +39,11 @@ async def _refused(request: Request, error: Exception) -> Response:
     errors = [FieldError(field=told.field, detail=told.detail)] if told.field else []
     detail = f"{told.field}: {told.detail}" if told.field else told.detail
     return _tell(request, told.status, detail, errors, told.headers)
+
+
+async def _too_many(request: Request, error: Exception) -> Response:
+    told = cast("QuotaExceeded", error)
+    return _tell(request, 429, str(told), headers={"Retry-After": str(told.retry_after)})
 
 
 async def _malformed(request: Request, error: Exception) -> Response:
@@ -78,8 +86,10 @@ def _tell(
         query = f"?{request.url.query}" if request.url.query else ""
         here = f"{request.url.path}{query}" if request.method == "GET" else "/session-history"
         return RedirectResponse(f"/sign-in?{urlencode({'next': here})}", 303)
+    known = getattr(request.state, "token", None)
+    viewer = known.viewer if known else None
     title = _TITLES.get(status, HTTPStatus(status).phrase)
-    return page("problem.html", http_status=status, title=title, detail=detail, viewer=None)
+    return page("problem.html", http_status=status, title=title, detail=detail, viewer=viewer)
 
 
 def _name(loc: Sequence[Any]) -> str:

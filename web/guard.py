@@ -29,11 +29,9 @@ _HSTS = {"strict-transport-security": "max-age=31536000"}
 class Guard:
     """ASGI middleware; outermost, so that it sees every answer."""
 
-    def __init__(self, app: ASGIApp, *, secure: bool) -> None:
+    def __init__(self, app: ASGIApp, *, hsts: bool) -> None:
         self._app = app
-        self._headers = [
-            (k.encode(), v.encode()) for k, v in {**_HEADERS, **(_HSTS if secure else {})}.items()
-        ]
+        self._headers = [(k.encode(), v.encode()) for k, v in {**_HEADERS, **(_HSTS if hsts else {})}.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

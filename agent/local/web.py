@@ -21,6 +21,7 @@ from agent.settings import Settings
 PROJECT = Path(__file__).parents[2]
 START_TIMEOUT = 60.0
 _LINK_SECONDS = 7 * 24 * 3600
+_LINKS = {"WEB_SIGN_IN_LINKS": "true", "WEB_LONGEST_SIGN_IN": str(_LINK_SECONDS)}  # and such long ones
 
 
 class _Shared(BaseSettings):
@@ -47,8 +48,7 @@ class WebServer:
             "WEB_JWT_SECRET": self._secret,
             "WEB_HOST": LOOPBACK,
             "WEB_PORT": str(self._port),
-            "WEB_SIGN_IN_LINKS": "true",
-        }
+        } | _LINKS
         self._child = ChildProcess(
             "the web part",
             [sys.executable, "-m", "web"],

@@ -13,7 +13,7 @@ from db import fleet
 from db.pool import Pool
 from tests.browser.people import Person, browsers
 from tests.integration.under_way import report, three_under_way
-from tests.integration.web_client import Web, finished, serving
+from tests.integration.web_client import Web, finished, serving, token
 
 AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
 LOOKS: list[dict[str, Any]] = [
@@ -102,6 +102,28 @@ async def test_what_staff_see_is_for_everybody_too(
         await page.get_by_role("button", name="Clean up now").click()
         await expect(page.get_by_text("There was nothing to clean up.")).to_be_visible()
         assert await violations(page) == []
+        assert person.wrong == []
+
+
+@pytest.mark.parametrize("claims", [{}, {"role": "admin"}], ids=["user", "staff"])
+async def test_the_header_says_who_is_signed_in_on_one_line_of_a_phone(
+    web: Web, tmp_path: Path, claims: dict[str, Any]
+) -> None:
+    async with browsers(web, tmp_path) as opened:
+        named = claims | {"name": "Alexandra Fitzgerald-Montgomery of Somewhere"}
+        phone: dict[str, Any] = {"viewport": {"width": 360, "height": 700}}
+        person = await opened.person("Sam", uuid4(), "/session-history", claims=named, **phone)
+        page = person.page
+        await expect(page.locator(".who .name")).to_contain_text("Signed in as Alexandra")
+        heights = [await page.locator(part).bounding_box() for part in (".brand", ".who .name")]
+        assert all(box is not None and box["height"] < 30 for box in heights)
+        assert await fits(page)
+        somebody_else = token(uuid4(), name="Eve")
+        await page.goto(f"{web.url}/sign-in?token={somebody_else}")
+        await expect(page.get_by_role("button", name="Sign in as Eve")).to_be_visible()
+        assert await violations(page) == []
+        await page.get_by_role("button", name="Sign in as Eve").click()
+        await expect(page.locator(".who .name")).to_contain_text("Eve")
         assert person.wrong == []
 
 

@@ -44,6 +44,7 @@ TABLES = {
     "recorder_starts",
     "session_viewers",
     "access_log",
+    "signed_out",
 }
 
 

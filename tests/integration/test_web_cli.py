@@ -31,7 +31,14 @@ def web(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 def test_it_explains_itself() -> None:
     told = web("--help")
     assert told.returncode == 0
-    for word in ("--host", "--port", "settings"):
+    for word in (
+        "--host",
+        "--port",
+        "settings",
+        "guards who may sign in",
+        "WEB_JWT_SECRET",
+        "WEB_ALLOWED_ORIGINS",
+    ):
         assert word in told.stdout
 
 

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from agent.local.sfu import Sfu
 from agent.settings import Settings
 from web.app import create_asgi
+from web.connections import server_config
 from web.settings import WebSettings
 
 SECRET = "a secret of more than thirty-two bytes"
@@ -69,10 +70,10 @@ async def serving(dsn: str, sfu: Sfu | None = None, **settings: Any) -> AsyncIte
         livekit_api_key=sfu.api_key if sfu else "",
         livekit_api_secret=SecretStr(sfu.api_secret if sfu else ""),
     )
-    web = WebSettings(_env_file=None, web_jwt_secret=SecretStr(SECRET), **settings)
-    config = uvicorn.Config(
-        create_asgi(web, recorder), host="127.0.0.1", port=0, log_config=None, timeout_graceful_shutdown=1
-    )
+    told: dict[str, Any] = {"web_jwt_secret": SecretStr(SECRET), "web_sign_in_links": True} | settings
+    web = WebSettings(_env_file=None, **told)
+    app = create_asgi(web, recorder)
+    config = server_config(app, host="127.0.0.1", port=0, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server._serve())
     while not server.started:

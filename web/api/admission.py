@@ -27,7 +27,7 @@ _OURS = {"role", "user_id"}
 _COUNSELOR: Role = "counselor"
 
 
-@router.post("/sessions", status_code=201, responses=responses(400, 401, 403, 404, 413, 422, 503))
+@router.post("/sessions", status_code=201, responses=responses(400, 401, 403, 404, 413, 422, 429, 503))
 async def enter(request: Request, viewer: SignedIn, wanted: Admission | None = None) -> Credentials:
     """Begin a session, or join one of yours again (`room_name`)."""
     wanted = wanted or Admission()

@@ -1,6 +1,7 @@
 """For whoever runs it: clean-up, health, metrics."""
 
 import asyncio
+from hmac import compare_digest
 
 import structlog
 from fastapi import APIRouter, Request, Response
@@ -11,11 +12,14 @@ from agent.session.errors import what_failed
 from db.viewer import may_act
 from web.api.shown import Check, CleanedUp, Health
 from web.auth import Staff
+from web.origins import is_loopback
 from web.problems import Problem, responses
+from web.settings import WebSettings
 
 router = APIRouter(tags=["operations"])
 log = structlog.stdlib.get_logger()
 _PATIENCE = 2.0  # seconds
+_OF_PROXIES = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
 
 @router.post("/api/admin/cleanup", responses=responses(401, 403, 503))
@@ -43,11 +47,27 @@ async def health(request: Request, response: Response) -> Health:
 @router.get(
     "/metrics",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **responses(401, 403)},
 )
-async def metrics() -> Response:
-    """Prometheus."""
+async def metrics(request: Request) -> Response:
+    """Prometheus. With WEB_METRICS_TOKEN for its bearer alone; without, for this machine alone."""
+    _require_reader_of_figures(request)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _require_reader_of_figures(request: Request) -> None:
+    settings: WebSettings = request.app.state.settings
+    wanted = settings.web_metrics_token.get_secret_value()
+    if wanted:
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not compare_digest(given.strip().encode(), wanted.encode()):
+            challenge = {"WWW-Authenticate": "Bearer"}
+            raise Problem(401, "WEB_METRICS_TOKEN is the bearer token.", headers=challenge)
+        return
+    # Behind a proxy everybody comes from this machine.
+    proxied = settings.web_public_url or any(name in request.headers for name in _OF_PROXIES)
+    if proxied or request.client is None or not is_loopback(request.client.host):
+        raise Problem(403, "Set WEB_METRICS_TOKEN: without it, figures are for this machine alone.")
 
 
 async def _database(request: Request) -> Check:

@@ -17,7 +17,7 @@ router = APIRouter(prefix="/api/coaching", tags=["participants"])
 @router.post(
     "/participants",
     status_code=201,
-    responses={200: {"model": Participant}, **responses(400, 401, 403, 404, 413, 422)},
+    responses={200: {"model": Participant}, **responses(400, 401, 403, 404, 413, 422, 429)},
 )
 async def join(request: Request, response: Response, viewer: SignedIn, told: ToldJoin) -> Participant:
     """Somebody joins a session of yours. 200 with the stay that goes on, when they are there already."""

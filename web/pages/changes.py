@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 from uuid import UUID
 
 import structlog
+from fastapi import Request
 from fastapi.responses import StreamingResponse
 
 from agent.session.errors import what_failed
 from db import history
-from db.pool import Pool
 from db.viewer import Viewer
 
 log = structlog.stdlib.get_logger()
@@ -18,17 +18,19 @@ _HEARTBEAT = 15.0  # seconds after which a proxy might think the connection dead
 _LASTING = 600.0  # seconds; the browser connects again, and its token is checked again
 
 
-def stream(pool: Pool, viewer: Viewer, session_id: UUID | None = None) -> StreamingResponse:
-    """Tell of changes to the list, or to one session."""
-    return StreamingResponse(_events(pool, viewer, session_id), media_type="text/event-stream")
+def stream(request: Request, viewer: Viewer, session_id: UUID | None = None) -> StreamingResponse:
+    """Tell of changes to the list, or to one session; ends when its viewer signs out."""
+    return StreamingResponse(_events(request, viewer, session_id), media_type="text/event-stream")
 
 
-async def _events(pool: Pool, viewer: Viewer, session_id: UUID | None) -> AsyncIterator[str]:
+async def _events(request: Request, viewer: Viewer, session_id: UUID | None) -> AsyncIterator[str]:
     known, silent = "", 0.0
     yield "retry: 3000\n\n"
     for _ in range(int(_LASTING / EVERY)):
         try:
-            now = await history.freshness(pool, viewer, session_id)
+            if not await request.app.state.sign_ins.goes_on(request, request.state.token):
+                return
+            now = await history.freshness(request.app.state.pool, viewer, session_id)
         except Exception as error:
             log.warning("freshness_unknown", **what_failed(error))
             now = known

@@ -67,7 +67,7 @@ async def sessions(
 
 @router.get("/session-history/changes")
 async def list_changes(request: Request, viewer: OfPage) -> StreamingResponse:
-    return changes.stream(request.app.state.pool, viewer)
+    return changes.stream(request, viewer)
 
 
 @router.get("/session-history/{session_id:uuid}")
@@ -82,7 +82,7 @@ def _session(viewer: Viewer, record: Record, categories: Mapping[str, str]) -> R
 
 @router.get("/session-history/{session_id:uuid}/changes")
 async def session_changes(request: Request, viewer: OfPage, session_id: UUID) -> StreamingResponse:
-    return changes.stream(request.app.state.pool, viewer, session_id)
+    return changes.stream(request, viewer, session_id)
 
 
 def _line(row: dict[str, Any], categories: Mapping[str, str]) -> dict[str, Any]:

@@ -33,6 +33,8 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_templates.filters["short"] = lambda user_id: str(user_id)[:8]
+_templates.filters["known_as"] = lambda viewer: viewer.name or f"user {str(viewer.user_id)[:8]}"
 _templates.globals["static"] = f"/static/{_version()}"
 _templates.filters["rounded"] = words.rounded
 STATIC_PATH = str(_templates.globals["static"])

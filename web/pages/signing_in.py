@@ -1,4 +1,7 @@
-"""Signing in with a token: a link, or a form. The token itself is the cookie, for as long as it is valid."""
+"""Signing in with a token: a form, or a link. The token itself is the cookie, for as long as it is valid.
+
+Nobody is signed in as somebody else without being asked: neither by a link nor by another site's form.
+"""
 
 import time
 from typing import Annotated
@@ -7,9 +10,11 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from web.auth import cookie_name, require_our_page
+from web.auth import checked, cookie_name, is_own_page, require_trusted_page, viewer_or_nobody
 from web.pages.rendering import page
 from web.problems import Problem
+from web.settings import WebSettings
+from web.tokens import LONGEST_TOKEN, Token
 
 router = APIRouter(include_in_schema=False)
 HOME = "/session-history"
@@ -18,47 +23,77 @@ HOME = "/session-history"
 @router.get("/sign-in")
 async def sign_in(
     request: Request,
-    token: Annotated[str, Query(max_length=8192)] = "",
+    token: Annotated[str, Query(max_length=LONGEST_TOKEN)] = "",
     to: Annotated[str, Query(alias="next", max_length=512)] = HOME,
 ) -> Response:
-    """With a token in the link, at once; else a form for one."""
-    if token and request.app.state.settings.web_sign_in_links:
-        return await _signed_in(request, token, to)
-    return page("sign_in.html", next=_local(to), problem="", viewer=None)
+    """With a token in the link, at once where that is switched on; else a form for one."""
+    settings: WebSettings = request.app.state.settings
+    if token and settings.web_sign_in_links and not settings.web_cookie_name:
+        return await _sign_in(request, token, to, ours=True)
+    return await _form(request, to)
 
 
 @router.post("/sign-in")
 async def sign_in_by_form(request: Request) -> Response:
-    require_our_page(request)
-    form = parse_qs((await request.body()).decode(errors="replace"))
-    return await _signed_in(request, form.get("token", [""])[0].strip(), form.get("next", [HOME])[0])
+    """From a page of ours, or of an allowed origin, whose visitor is always asked."""
+    require_trusted_page(request)
+    form = {
+        name: values[0] for name, values in parse_qs((await request.body()).decode(errors="replace")).items()
+    }
+    to = form.get("next", HOME)
+    if request.app.state.settings.web_cookie_name:
+        return await _form(request, to)
+    ours = is_own_page(request)
+    return await _sign_in(
+        request, form.get("token", "").strip(), to, ours=ours, agreed=ours and form.get("instead") == "yes"
+    )
 
 
 @router.post("/sign-out")
 async def sign_out(request: Request) -> Response:
-    require_our_page(request)
+    """Ends the token itself. A platform's own cookie is the platform's to end."""
+    require_trusted_page(request)
+    settings: WebSettings = request.app.state.settings
+    if settings.web_cookie_name:
+        return page("sign_out.html", viewer=await viewer_or_nobody(request))
+    if await viewer_or_nobody(request):
+        await request.app.state.sign_ins.end(request, request.state.token)
     answer = RedirectResponse("/sign-in", 303)
-    answer.delete_cookie(
-        cookie_name(request.app.state.settings),
-        secure=request.app.state.settings.secure,
-        httponly=True,
-        samesite="lax",
-    )
+    answer.delete_cookie(cookie_name(settings), secure=settings.secure, httponly=True, samesite="lax")
     return answer
 
 
-async def _signed_in(request: Request, token: str, to: str) -> Response:
-    settings = request.app.state.settings
+async def _form(request: Request, to: str, refused: Problem | None = None) -> Response:
+    settings: WebSettings = request.app.state.settings
+    return page(
+        "sign_in.html",
+        http_status=refused.status if refused else 200,
+        next=_local(to),
+        problem=refused.detail if refused else "",
+        by_platform=bool(settings.web_cookie_name),
+        viewer=await viewer_or_nobody(request),
+    )
+
+
+async def _sign_in(request: Request, text: str, to: str, *, ours: bool, agreed: bool = False) -> Response:
+    """`ours`: whether the cookie of who is signed in would have come along; other sites' forms bring none."""
+    now = await viewer_or_nobody(request)
     try:
-        _, until = await request.app.state.keys.viewer(token)
+        token = await checked(request, text)
     except Problem as refused:
-        shown = {"next": _local(to), "problem": refused.detail, "viewer": None}
-        return page("sign_in.html", http_status=refused.status, **shown)
+        return await _form(request, to, refused)
+    somebody_else = now is not None and now.user_id != token.viewer.user_id
+    if not agreed and (somebody_else or not ours):
+        return page("sign_in_instead.html", viewer=now, wanted=token.viewer, token=text, next=_local(to))
+    return _signed_in(request.app.state.settings, token, text, to)
+
+
+def _signed_in(settings: WebSettings, token: Token, text: str, to: str) -> Response:
     answer = RedirectResponse(_local(to), 303)
     answer.set_cookie(
         cookie_name(settings),
-        token,
-        max_age=max(int(until - time.time()), 0),
+        text,
+        max_age=max(int(token.expires_at - time.time()), 0),
         httponly=True,
         secure=settings.secure,
         samesite="lax",
