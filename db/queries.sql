@@ -415,14 +415,31 @@ where s.session_id = $2 and ($1::uuid is null or user_id = $1 or $1 = any(viewer
 returning mode
 
 -- name: tell_status
-update sessions
+-- For sessions that no recorder has had. The first start that is told ($4) replaces the one from when the session was
+-- opened, where nothing else was told of it yet; later ones only move it back (somebody comes back). An end ($5), or a
+-- start and a duration ($6), only moves it on. At most a week, and never before the start.
+update sessions s
 set status = $3,
-    end_time = case $3 when 'completed' then greatest(start_time, coalesce(end_time, now())) end,
-    end_reason = case $3 when 'completed' then 'told_by_client' end,
-    duration_seconds = case $3 when 'completed' then
-        greatest(0, floor(extract(epoch from coalesce(end_time, now()) - start_time)))::integer end,
+    start_time = told.start_time,
+    end_time = told.end_time,
+    duration_seconds = floor(extract(epoch from told.end_time - told.start_time))::integer,
+    end_reason = case $3 when 'completed' then coalesce(s.end_reason, 'told_by_client') end,
     updated_at = now()
-where session_id = $2 and ($1::uuid is null or user_id = $1) and lease_epoch = 0 and status <> $3
+from (
+    select began.start_time, case $3 when 'completed' then
+               least(began.start_time + interval '7 days',
+                     greatest(began.start_time, known.end_time, coalesce(
+                         $5::timestamptz, began.start_time + make_interval(secs => $6::integer),
+                         case when known.end_time is null then now() end))) end as end_time
+    from sessions known
+    cross join lateral (
+        select case when known.updated_at > known.created_at then least(known.start_time, $4::timestamptz)
+                    else coalesce($4, $5::timestamptz - make_interval(secs => $6::integer), known.start_time) end as start_time
+    ) began
+    where known.session_id = $2
+) told
+where s.session_id = $2 and ($1::uuid is null or s.user_id = $1) and s.lease_epoch = 0
+  and (s.status <> $3 or coalesce($4, $5) is not null or $6 is not null)
 
 -- name: tell_join
 insert into video_participants (session_id, user_id, name, role) values ($1, $2, $3, $4) returning *

@@ -34,12 +34,15 @@ def serve(
     import uvicorn  # noqa: PLC0415  (slow to import; --help need not)
 
     from web.app import create_asgi  # noqa: PLC0415
+    from web.threads import share_the_interpreter  # noqa: PLC0415
 
     settings, recorder = web_settings_from_environment(), settings_from_environment()
     logs.configure(recorder.recorder_log_level)
     settings.require_complete(recorder)
+    served = create_asgi(settings, recorder)
+    share_the_interpreter()
     uvicorn.run(
-        create_asgi(settings, recorder),
+        served,
         host=host or settings.web_host,
         port=settings.web_port if port < 0 else port,
         log_config=None,

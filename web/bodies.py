@@ -1,13 +1,22 @@
-"""How large a request may be. A larger one is read to its end first: who still writes hears no answer."""
+"""How large a request may be, and that the API takes JSON whatever its type says.
+
+A larger one is read to its end first: who still writes hears no answer.
+"""
 
 import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from web.problems import FieldError, problem
+from web.threads import in_thread
 
 LARGEST = 4 * 1024 * 1024  # bytes: more than a day of talking
 MOST_READ = 64 * 1024 * 1024  # bytes after which it is cut off without an answer being heard
@@ -36,6 +45,8 @@ class BodyLimit:
             await _read_to_the_end(receive)
             await _refusal(scope["path"])(scope, receive, send)
             return
+        if scope["path"].startswith("/api/"):
+            scope["headers"] = _as_json(scope["headers"])
         taken = 0
 
         async def receiving() -> Message:
@@ -48,6 +59,46 @@ class BodyLimit:
             return message
 
         await self._app(scope, receiving, send)
+
+
+def _as_json(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """`navigator.sendBeacon` of a text says text/plain, others nothing. It does not tell who may ask."""
+    return [*(h for h in headers if h[0] != b"content-type"), (b"content-type", b"application/json")]
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def large_body(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:
+    """A dependency: the body as this model, parsed in a thread, so that nobody waits for a long transcript.
+
+    Raises `RequestValidationError`. The route tells of it by `openapi_extra=told_by(model)`.
+    """
+
+    async def told(request: Request) -> Model:
+        return await in_thread(_parsed, model, await request.body())
+
+    return told
+
+
+def told_by(model: type[BaseModel]) -> dict[str, Any]:
+    """What OpenAPI says of such a body. The schema itself is among the `components`, by the model's name."""
+    DESCRIBED.append(model)
+    reference = {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": reference}}}}
+
+
+DESCRIBED: list[type[BaseModel]] = []
+
+
+def _parsed(model: type[Model], body: bytes) -> Model:
+    try:
+        return model.model_validate(json.loads(body))
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in found]) from None
+    except (ValueError, RecursionError):
+        raise RequestValidationError([{"type": "json_invalid", "loc": ("body",), "msg": ""}]) from None
 
 
 async def refuse_too_large(request: Request, _: Exception) -> Response:

@@ -1,14 +1,21 @@
 """The web part's own settings, beside those of the recorder. The README's table is made from these."""
 
+import json
 from functools import lru_cache
+from typing import Annotated, Any
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from agent.session.errors import SettingsIncomplete
 from agent.settings import Settings
 
 _SHORTEST_SECRET = 32  # bytes: RFC 7518, 3.2, for HS256
+
+
+def _json_object(value: Any) -> Any:
+    """Parsed here, so that what is no JSON is told as any other wrong setting."""
+    return json.loads(value or "{}") if isinstance(value, str) else value
 
 
 class WebSettings(BaseSettings):
@@ -37,6 +44,11 @@ class WebSettings(BaseSettings):
     )
     web_sign_in_links: bool = Field(
         True, description="Whether /sign-in?token=... signs in; the form there does in any case"
+    )
+
+    web_category_names: Annotated[dict[str, str], NoDecode, BeforeValidator(_json_object)] = Field(
+        {},
+        description='Names of counselor categories that are ids, e.g. {"d0703b74-...": "College"}',
     )
 
     @property
