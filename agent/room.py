@@ -94,6 +94,8 @@ class RoomRecording:
             return False
         self._recorder.began_at = now()
         self._begun = True
+        if self._room.metadata != self._ctx.job.room.metadata:  # changed while we were on our way
+            self._room_told_more(self._room.metadata)
         self._keeping = asyncio.create_task(self._recorder.keep())
         self._leaving = asyncio.create_task(self._leave_when_superseded())
         self._presence.note_those_already_here()

@@ -6,9 +6,9 @@ recorder continued, or into which a spool was replayed late, folds to the same s
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from agent.session.connection import QualityState, states_of
@@ -29,7 +29,8 @@ from agent.session.events import (
 )
 from agent.session.metrics import averages
 from agent.session.ownership import Owner, best
-from agent.session.rooms import SessionInfo, is_uuid, speaker_of
+from agent.session.roles import owners_among, with_the_student
+from agent.session.rooms import SessionInfo, speaker_of
 from agent.session.spans import Span
 from agent.session.transcript import in_order
 
@@ -93,7 +94,8 @@ class Session:
     @property
     def stays(self) -> list[Stay]:
         """All stays, by the time they began."""
-        joins = self._with_the_student(sorted(self._joins.values(), key=lambda j: (j.at, j.participant_sid)))
+        told = sorted(self._joins.values(), key=lambda join: (join.at, join.participant_sid))
+        joins = with_the_student(told, self.info.user_id)
         ending = self.ending
         lost_at = ending.at if ending and ending.reason == RECORDER_LOST else None
         leaves = ((join, self._leaves.get(join.participant_sid, lost_at)) for join in joins)
@@ -131,22 +133,6 @@ class Session:
         """The latest moment of which anything is known."""
         return max(map(evidence, self._seen), default=None)
 
-    def _with_the_student(self, joins: list[ParticipantJoined]) -> list[ParticipantJoined]:
-        """The same, where who has no role of their own is the student by their identity.
-
-        Their identity is the room's `user_id` or, where nobody knows a student, the first that is a UUID.
-        """
-        student = str(self.info.user_id) if self.info.user_id else None
-        if student is None and all(join.role != "student" for join in joins):
-            nobody = (join.identity for join in joins if join.role == "participant")
-            student = next(filter(is_uuid, nobody), None)
-        return [
-            replace(join, role="student")
-            if join.role == "participant" and join.identity.lower() == (student or "").lower()
-            else join
-            for join in joins
-        ]
-
     def role(self, identity: str) -> Role:
         """What somebody is in this session; of several stays, the last that tells."""
         told: Role = "participant"
@@ -158,9 +144,8 @@ class Session:
     @property
     def owner(self) -> Owner | None:
         """Whose session it is: by the room's metadata, else by the first student who is proven best."""
-        students = (s.joined for s in self.stays if s.joined.role == "student" and s.joined.user_id)
-        told = (Owner(UUID(s.user_id), _proof(s)) for s in students)
-        return best([*([self.info.owner] if self.info.owner else []), *told])
+        students = owners_among(stay.joined for stay in self.stays)
+        return best([*([self.info.owner] if self.info.owner else []), *students])
 
     @property
     def user_id(self) -> str | None:
@@ -253,10 +238,6 @@ class Session:
                 for who, s in lost
             ),
         ]
-
-
-def _proof(student: ParticipantJoined) -> Literal["attribute", "identity"]:
-    return "identity" if student.user_id == student.identity.lower() else "attribute"
 
 
 def _truth(join: ParticipantJoined) -> tuple[datetime, bool, bool, float, str, str, str]:

@@ -137,6 +137,23 @@ async def test_a_student_known_by_an_attribute_alone_has_the_session_while_it_is
     assert (record["user_id"], record["owner_proof"]) == (ids["student"], "attribute")
 
 
+async def test_metadata_that_come_in_the_middle_of_a_call_decide_whose_it_is(stack: Stack) -> None:
+    async with people_of(stack, "student", "owner") as (_, ids, watch, room):
+        attributes = {"role": "student", "user_id": str(ids["student"])}
+        async with stack.joining(room, "sam", attributes=attributes):
+            await until(lambda: _in_history(watch.people["student"], watch.session_id))
+            assert await watch.look() == {"student": 200, "owner": 404}
+            metadata = json.dumps({"user_id": str(ids["owner"]), "mode": "voice", "session_id": str(uuid4())})
+            async with api.LiveKitAPI(stack.sfu.url, stack.sfu.api_key, stack.sfu.api_secret) as livekit:
+                await livekit.room.update_room_metadata(
+                    api.UpdateRoomMetadataRequest(room=room, metadata=metadata)
+                )
+            await until(lambda: _in_history(watch.people["owner"], watch.session_id))
+            assert await watch.look() == {"student": 200, "owner": 200}  # who was in it still sees it
+        record = await stack.completed(room)
+    assert (record["user_id"], record["owner_proof"], record["mode"]) == (ids["owner"], "metadata", "voice")
+
+
 async def test_an_identity_that_is_a_users_id_is_the_students_and_an_agent_is_the_counselor(
     stack: Stack,
 ) -> None:

@@ -186,8 +186,12 @@ def test_what_a_client_told_in_the_same_words_about_the_same_time_is_not_told_tw
 
 def test_the_same_words_at_another_time_or_in_another_order_are_others() -> None:
     heard = [entry(1, "I want to study biology")]
-    others = [by_client(60, "I want to study biology"), by_client(2, "biology study to want I")]
-    assert len(beside(heard, others)) == 3
+    others = [
+        by_client(60, "I want to study biology"),
+        by_client(2, "biology study to want I"),
+        by_client(3, "I want to study chemistry"),
+    ]
+    assert len(beside(heard, others)) == 4
 
 
 def test_without_anything_heard_all_that_was_told_is_there() -> None:
