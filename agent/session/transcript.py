@@ -19,9 +19,7 @@ from agent.session.events import UtteranceHeard
 # Own words without a time of their own count from when they came, after they were said; nothing that
 # Whisper heard earlier than this before them is the same.
 _LATENESS = timedelta(seconds=30)
-_TOLD_AGAIN = (
-    0.8  # so many of its pairs of words are recorded: told again; one other word in five is another sentence
-)
+_TOLD_AGAIN = 0.75  # more of its pairs of words than this are recorded about then: no other sentence
 _CLOCKS_APART = timedelta(seconds=20)  # a client's clock, and when it says that words began
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")  # Chinese has no spaces
 _ALIKE = 0.6  # so much of what Whisper heard is in the own messages: then it is the same, heard twice
@@ -53,7 +51,7 @@ def beside(
             first += 1
         pairs = Counter(_pairs(entry["text"]))
         alike = sum(min(count, near[pair]) for pair, count in pairs.items())
-        if alike < _TOLD_AGAIN * pairs.total() or not pairs:
+        if alike <= _TOLD_AGAIN * pairs.total():
             kept.append(entry)
     return sorted([*recorded, *kept], key=_begin)
 
