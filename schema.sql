@@ -156,10 +156,12 @@ language sql immutable parallel safe as $$
     select case when transcript_size(other) > transcript_size(one) then other else one end
 $$;
 
+-- What was measured stands; what clients told (their figures are marked) is brought up to date.
 create or replace function fuller_metrics(one jsonb, other jsonb) returns jsonb
 language sql immutable parallel safe as $$
     select case
-        when one -> 'total_readings' > '0' or other is null or jsonb_typeof(other) <> 'object' then one
+        when other is null or jsonb_typeof(other) <> 'object' then one
+        when one -> 'total_readings' > '0' and one ->> 'source' is distinct from 'client' then one
         else one || other
     end
 $$;

@@ -8,12 +8,14 @@ from contextlib import suppress
 from typing import Annotated
 from uuid import UUID
 
+import asyncpg
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 
 from agent import logs
-from agent.session.errors import RecorderError
+from agent.session.errors import RecorderError, what_failed
 from agent.settings import Settings, settings_from_environment
 from agent.settings_table import print_settings
 
@@ -25,6 +27,10 @@ app = typer.Typer(
     epilog="Settings are environment variables: `python -m agent settings` lists them.",
 )
 console = Console(stderr=True)
+HOW_TO_TRY = """\
+To hold a session: the student joins and gives their counselor the link of the session (Copy link).
+A browser is signed in as one person: the counselor opens the link above in a private window or in another
+browser, and then the student's."""
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -39,8 +45,10 @@ def dev() -> None:
     with local_services(settings, _say) as complete:
         _migrate(complete)
         with running_web(complete) as web:
-            _say(f"session history, signed in: {web.link()}")
-            _work(complete, drain=False, health_host="127.0.0.1")
+            for who, link in web.links().items():
+                _say(f"as {'the ' * (who != 'staff')}{who}: {link}")
+            _say(HOW_TO_TRY)
+            _work(complete, drain=False)
 
 
 @app.command()
@@ -85,7 +93,7 @@ def migrate() -> None:
 def cleanup(
     every: Annotated[str, typer.Option(help="Again and again, e.g. every 15m (s, m, h)")] = "",
 ) -> None:
-    """Complete sessions that have been in progress for too long and whose room LiveKit no longer has."""
+    """End sessions without a room: too long in progress, they are completed; never entered, removed."""
     from agent.cleanup import clean_up, keep_cleaning_up  # noqa: PLC0415
 
     settings = _settings()
@@ -127,15 +135,15 @@ def show_settings(
     print_settings(Settings, markdown=markdown)
 
 
-def _work(settings: Settings, *, drain: bool, health_host: str = "") -> None:
+def _work(settings: Settings, *, drain: bool) -> None:
     """Work until told to stop; told twice, stop at once."""
     from agent.worker import prepare  # noqa: PLC0415  (slow to import; --help need not)
 
     prepare(settings)
-    asyncio.run(_worked(settings, drain=drain, health_host=health_host))
+    asyncio.run(_worked(settings, drain=drain))
 
 
-async def _worked(settings: Settings, *, drain: bool, health_host: str) -> None:
+async def _worked(settings: Settings, *, drain: bool) -> None:
     from agent.worker import running  # noqa: PLC0415
 
     told_to_stop, ready = asyncio.Event(), asyncio.Event()
@@ -151,7 +159,7 @@ async def _worked(settings: Settings, *, drain: bool, health_host: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop)
     with suppress(asyncio.CancelledError):
-        async with running(settings, health_host=health_host) as let_sessions_end:
+        async with running(settings) as let_sessions_end:
             ready.set()
             await told_to_stop.wait()
             if drain:
@@ -169,8 +177,18 @@ def _migrate(settings: Settings) -> None:
     from db.pool import is_transient  # noqa: PLC0415
     from db.pool import migrate as apply_schema  # noqa: PLC0415
 
+    dsn, prefix = settings.database_url.get_secret_value(), settings.recorder_room_prefix
     try:
-        asyncio.run(apply_schema(settings.database_url.get_secret_value()))
+        for line in asyncio.run(apply_schema(dsn, prefix)):
+            _say(line)
+    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
+        what = type(error).__name__
+        raise RecorderError(f"no access to the database ({what}): check DATABASE_URL") from None
+    except (ValueError, OverflowError) as error:
+        raise RecorderError(f"DATABASE_URL is not a PostgreSQL URL ({type(error).__name__})") from None
+    except asyncpg.PostgresError as error:
+        why = ", ".join(str(value) for name, value in what_failed(error).items() if name != "where")
+        raise RecorderError(f"the database refused the schema ({why}); nothing was changed") from None
     except Exception as error:
         if not is_transient(error):
             raise
@@ -186,8 +204,8 @@ def _settings() -> Settings:
         raise RecorderError(f"wrong settings: {wrong}") from None
 
 
-def _say(line: str) -> None:
-    console.print(line, highlight=False, soft_wrap=True)
+def _say(line: str, kind: str = "") -> None:
+    console.print(f"{kind}{escape(line)}", highlight=False, soft_wrap=True)
 
 
 def main() -> None:
@@ -195,7 +213,7 @@ def main() -> None:
     try:
         app()
     except RecorderError as error:
-        _say(f"[red]error:[/red] {error}")
+        _say(str(error), kind="[red]error:[/red] ")
         sys.exit(2)
 
 

@@ -24,8 +24,6 @@ def build_server(
     duty: Duty,
     metrics: Metrics,
     capacity: Capacity,
-    *,
-    health_host: str = "",
 ) -> AgentServer:
     """The worker: hidden, data only, dispatched automatically, warm for the next room.
 
@@ -49,7 +47,7 @@ def build_server(
         num_idle_processes=settings.recorder_idle_processes,
         setup_fnc=job.set_up_process,
         preload_modules=[PRELOAD],
-        host=health_host,
+        host=settings.recorder_health_host,
         port=settings.recorder_health_port,
         log_level=settings.recorder_log_level.replace("WARNING", "WARN"),
     )

@@ -1,15 +1,18 @@
-"""Sessions that have been in progress for too long, in rooms that LiveKit no longer has, are completed."""
+"""Sessions whose room is gone: too long in progress, they are completed; never entered, they are removed."""
 
 import asyncio
+from collections.abc import Sequence
+from math import inf
 
 import structlog
+from livekit.protocol.models import Room
 
 from agent.abandoned import complete_abandoned
 from agent.livekit_rooms import coaching_rooms, livekit_api
 from agent.session.errors import what_failed
 from agent.settings import Settings
 from db import fleet
-from db.pool import open_pool
+from db.pool import Pool, open_pool
 
 log = structlog.stdlib.get_logger()
 
@@ -20,15 +23,24 @@ async def clean_up(settings: Settings) -> int:
     try:
         async with livekit_api(settings) as livekit:
             rooms = await coaching_rooms(livekit, "")
-        names, sids = {room.name for room in rooms}, {room.sid for room in rooms}
-        completed = 0
-        for stale in await fleet.stale_sessions(pool, settings.recorder_stale_after):
-            if stale.room_sid not in sids and stale.room_name not in names:
-                completed += await complete_abandoned(pool, stale.session_id)
-        log.info("cleaned_up", completed=completed, live_rooms=len(rooms))
+        completed, removed = await tidy(pool, settings, rooms)
+        log.info("cleaned_up", completed=completed, removed=removed, live_rooms=len(rooms))
         return completed
     finally:
         await pool.close()
+
+
+async def tidy(
+    pool: Pool, settings: Settings, rooms: Sequence[Room], *, most: float = inf
+) -> tuple[int, int]:
+    """How many sessions were completed (at `most` so many), and removed; `rooms`: all that LiveKit has."""
+    names, sids = {room.name for room in rooms}, {room.sid for room in rooms}
+    removed = await fleet.remove_unused(pool, settings.recorder_unused_after, names)
+    completed = 0
+    for stale in await fleet.stale_sessions(pool, settings.recorder_stale_after):
+        if completed < most and stale.room_sid not in sids and stale.room_name not in names:
+            completed += await complete_abandoned(pool, stale.session_id)
+    return completed, removed
 
 
 async def keep_cleaning_up(settings: Settings, every: float) -> None:

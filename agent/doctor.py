@@ -7,8 +7,10 @@ import asyncpg
 import numpy as np
 from livekit import api
 from rich.console import Console
+from rich.markup import escape
 
 from agent.livekit_rooms import livekit_api
+from agent.printable import printable
 from agent.recognition import Recogniser
 from agent.session.errors import SettingsIncomplete, TranscriptionUnavailable, what_failed
 from agent.settings import Settings
@@ -34,10 +36,10 @@ async def examine(settings: Settings, console: Console) -> int:
     for name, check in checks:
         try:
             found = await check(settings)
-            console.print(f"[green]ok[/green]    {name}: {found}", highlight=False)
+            console.print(f"[green]ok[/green]    {name}: {escape(printable(found))}", highlight=False)
         except Unwell as trouble:
             well = False
-            console.print(f"[red]wrong[/red] {name}: {trouble}", highlight=False)
+            console.print(f"[red]wrong[/red] {name}: {escape(printable(str(trouble)))}", highlight=False)
     return 0 if well else 1
 
 

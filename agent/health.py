@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from hmac import compare_digest
 
 from aiohttp import web
 from livekit.agents import AgentServer
@@ -57,7 +58,12 @@ class Health:
         }
         return web.json_response(found, status=503 if reasons else 200)
 
-    async def _metrics(self, _request: web.Request) -> web.Response:
+    async def _metrics(self, request: web.Request) -> web.Response:
+        token = self.settings.recorder_metrics_token.get_secret_value()
+        if token and not compare_digest(
+            request.headers.get("Authorization", "").encode(), f"Bearer {token}".encode()
+        ):
+            return web.Response(status=401, headers={"WWW-Authenticate": "Bearer"})
         metrics = self.metrics
         metrics.rooms.set(len(self.server.active_jobs))
         metrics.rooms_limit.set(self.capacity.rooms)

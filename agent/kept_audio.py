@@ -16,6 +16,7 @@ import structlog
 
 from agent.allowance import Allowance
 from agent.audio_files import LOCK, SPEAKING, UNFINISHED, UTTERANCE, abandoned_audio, flac, head_of, lock
+from agent.private import private_folder
 from agent.session.rooms import SessionInfo
 from agent.spoken import Spoken
 from agent.spool import header_of
@@ -148,7 +149,7 @@ class KeptAudio:
         """A name of ours that is new. Raises OSError where the folder is full or cannot be had."""
         with self._locking:
             if self._lock is None:
-                self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                private_folder(self._folder)
                 self._lock = lock(self._folder / f"{self._name}{LOCK}", wait=True)
             self._allowance.require()
         return self._folder / f"{self._name}.{next(self._numbers)}{suffix}"

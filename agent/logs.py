@@ -7,11 +7,14 @@ which writes them; room and session are bound to every line of a job. What peopl
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import IO, Any
+from io import StringIO
+from typing import IO, Any, TextIO
 
 import stamina.instrumentation
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, WrappedLogger
+
+from agent.printable import printable
 
 # These quote requests or events at their lower levels.
 _DISCREET = ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "asyncio", "livekit", "aiohttp", "urllib3")
@@ -54,13 +57,26 @@ def _formatter(*, terminal: bool) -> logging.Formatter:
         _time_of_record,
     ]
     if terminal:
-        renderer: list[Any] = [structlog.dev.ConsoleRenderer()]
+        renderer: list[Any] = [_printable, structlog.dev.ConsoleRenderer(exception_formatter=_traceback)]
     else:
         renderer = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=before,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
     )
+
+
+def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Identities and names come from participants."""
+    shown = ((printable(key), printable(v) if isinstance(v, str) else v) for key, v in event.items())
+    return dict(shown)
+
+
+def _traceback(stream: TextIO, exc_info: ExcInfo) -> None:
+    """Without the values of variables: these are what people say."""
+    written = StringIO()
+    structlog.dev.plain_traceback(written, exc_info)
+    stream.write("\n".join(map(printable, written.getvalue().splitlines())))
 
 
 def _time_of_record(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

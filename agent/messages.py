@@ -22,6 +22,7 @@ from agent.session.errors import MessageRefused
 from agent.session.events import QualityRead, Role, UtteranceHeard, milliseconds
 from agent.session.rooms import speaker_of, storable
 from agent.tasks import Tasks
+from agent.unheard import Unheard
 
 log = structlog.stdlib.get_logger()
 
@@ -45,6 +46,7 @@ class Messages:
         self._recorder = recorder
         self._on_session_end = on_session_end
         self._waiting = Tasks()
+        self._unheard = Unheard()
         listen(room, "data_received", self._data_received)
         listen(room, "participant_disconnected", self._disconnected)
 
@@ -86,6 +88,7 @@ class Messages:
                 QUALITY_READING: self._quality_reading,
             }.get(topic)
             if handle is None:
+                self._unheard.note(sender.identity if sender else None, topic)
                 return
             payload = parsed(packet.data)
             if sender is not None:

@@ -23,6 +23,7 @@ from livekit.protocol.models import Room
 
 from agent.abandoned import complete_abandoned
 from agent.capacity import Capacity
+from agent.cleanup import tidy
 from agent.duty import Duty
 from agent.livekit_rooms import Occupancy, admission, coaching_rooms, livekit_api, who_is_in
 from agent.metrics import Metrics
@@ -49,6 +50,8 @@ log = structlog.stdlib.get_logger()
 AFTER_TROUBLE_SECONDS = 3.0
 BURST_SECONDS = 0.1  # news come in bursts: one look for all of them
 OTHER_ACTS_SECONDS = 0.5  # another worker is looking just now, maybe from before our news
+TIDY_SECONDS = 60.0  # between looks for sessions that nobody ends
+TIDIED_AT_ONCE = 10  # rooms without a recorder must not wait for that
 PATIENCE_SECONDS = 30.0  # for a job of our own to claim its session, on a busy machine
 
 
@@ -78,6 +81,7 @@ class Reconciler:
         self._now = asyncio.Event()
         self._trouble: str | None = None
         self._reconciled: float | None = None
+        self._tidied: float | None = None
         self._occupied_since: dict[str, float] = {}  # by room sid, as far as we have seen
         self._launches = Tasks()
 
@@ -169,7 +173,19 @@ class Reconciler:
                 self._metrics.sessions_completed_abandoned.inc()
         self._metrics.reconciled.set_to_current_time()
         self._reconciled = monotonic()
+        await self._tidy(livekit)
         return next_look(looked_at, held, started)
+
+    async def _tidy(self, livekit: api.LiveKitAPI) -> None:
+        """Now and then: what no recorder ends, as none ever had it."""
+        pace = min(TIDY_SECONDS, self._settings.recorder_unused_after)
+        if self._tidied is not None and monotonic() < self._tidied + pace:
+            return
+        self._tidied = monotonic()
+        rooms = await coaching_rooms(livekit, "")
+        completed, removed = await tidy(self._pool, self._settings, rooms, most=TIDIED_AT_ONCE)
+        if completed or removed:
+            log.info("cleaned_up", completed=completed, removed=removed, live_rooms=len(rooms))
 
     async def _occupied(
         self, livekit: api.LiveKitAPI, rooms: Iterable[Room], held: dict[UUID, Held]

@@ -69,7 +69,12 @@ class Settings(BaseSettings):
     recorder_stale_after: float = Field(
         7200.0,
         ge=60,
-        description="Seconds in progress after which `cleanup` completes a session whose room is gone",
+        description="Seconds in progress after which a session whose room is gone is completed",
+    )
+    recorder_unused_after: float = Field(
+        600.0,
+        ge=1,
+        description="Seconds after which a session that was opened and never entered is removed",
     )
     recorder_spool_dir: Path = Field(
         Path(".recorder/spool"), description="Where events wait on disk while the database is away"
@@ -88,11 +93,19 @@ class Settings(BaseSettings):
     recorder_health_port: int = Field(
         8081, ge=0, le=65535, description="Port of the worker's health check; 0 = any free one"
     )
+    recorder_health_host: str = Field(
+        "127.0.0.1",
+        description="Address that RECORDER_HEALTH_PORT is opened on; 0.0.0.0 = all, as a container needs it "
+        "that is asked from outside",
+    )
     recorder_http_port: int = Field(
         0, ge=0, le=65535, description="Port of /livekit/webhook, /health and /metrics; 0 = none of them"
     )
     recorder_http_host: str = Field(
         "127.0.0.1", description="Address that RECORDER_HTTP_PORT is opened on; 0.0.0.0 = all"
+    )
+    recorder_metrics_token: SecretStr = Field(
+        SecretStr(""), description="What /metrics asks for as a bearer token; empty = nothing"
     )
     recorder_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least severity that is logged"

@@ -18,6 +18,7 @@ from typing import IO, Any
 from uuid import UUID
 
 from agent.allowance import Allowance
+from agent.private import private_folder
 from agent.session.events import Event, from_row, iso, to_row
 from agent.session.rooms import SessionInfo
 
@@ -58,7 +59,7 @@ class Spool:
 
     def _created(self) -> FileIO:
         """A new file, locked before anyone can find it."""
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(self._folder)
         unfound = self._path.with_suffix(".new")
         descriptor = os.open(unfound, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         self._file, self._size = FileIO(descriptor, "w"), 0

@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 
 import structlog
 
 from agent import fork_server
 from agent.agent_server import PRELOAD, build_server
+from agent.audio_files import audio_folder
 from agent.capacity import Capacity, Meter
 from agent.duty import Duty
 from agent.health import Health
@@ -19,6 +21,7 @@ from agent.holding import WORKER, worker_name
 from agent.http_server import served
 from agent.late_words import keep_transcribing_late
 from agent.metrics import Metrics
+from agent.private import close_to_others
 from agent.reconciler import Reconciler
 from agent.replay import keep_replaying
 from agent.session.errors import ServiceNotStarted, what_failed
@@ -56,17 +59,16 @@ def prepare(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def running(
-    settings: Settings, *, health_host: str = ""
-) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+async def running(settings: Settings) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """A registered worker with its housekeeping; closed, with every session saved, at the end.
 
     Call `prepare` before. What it gives lets the sessions of the worker end first.
     """
     worker = worker_name()
+    await asyncio.to_thread(_close_folders, settings.recorder_spool_dir)
     accepted: dict[str, float] = {}
     duty, metrics, capacity = Duty(), Metrics(), Capacity(settings.recorder_max_rooms, Meter().cores)
-    server = build_server(settings, accepted, duty, metrics, capacity, health_host=health_host)
+    server = build_server(settings, accepted, duty, metrics, capacity)
     registered = asyncio.Event()
     server.on("worker_registered", lambda *_: registered.set())
     async with AsyncExitStack() as stack:
@@ -104,6 +106,11 @@ async def running(
             await asyncio.gather(*housekeeping, running_server, return_exceptions=True)
             with suppress(Exception):
                 await fleet.retire(pool, worker)
+
+
+def _close_folders(spool_dir: Path) -> None:
+    for folder in (spool_dir, audio_folder(spool_dir)):
+        close_to_others(folder, *(path for path in folder.glob("*") if path.is_file()))
 
 
 def _why_it_did_not_start(server: asyncio.Task[None], settings: Settings) -> ServiceNotStarted:

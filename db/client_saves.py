@@ -34,6 +34,15 @@ class Saved:
     mode: str
 
 
+@dataclass(frozen=True, slots=True)
+class Times:
+    """When a client says that a session began and ended; None where it does not say."""
+
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    duration_seconds: int | None = None
+
+
 async def begin(
     pool: Pool, viewer: Viewer, user_id: UUID | None, told: Told, *, counselor_id: UUID | None = None
 ) -> bool:
@@ -79,10 +88,13 @@ async def save(pool: Pool, viewer: Viewer, user_id: UUID, told: Told) -> Saved |
         return Saved(created, mode)
 
 
-async def tell_status(pool: Pool, viewer: Viewer, session_id: UUID, status: str) -> dict[str, Any] | None:
+async def tell_status(
+    pool: Pool, viewer: Viewer, session_id: UUID, status: str, times: Times
+) -> dict[str, Any] | None:
     """The session's row after a client told its status; None when it is not the viewer's."""
     async with seen_by(pool, viewer) as connection:
-        await connection.execute(queries["tell_status"], viewer.only, session_id, status)
+        told = (times.started_at, times.ended_at, times.duration_seconds)
+        await connection.execute(queries["tell_status"], viewer.only, session_id, status, *told)
         await connection.execute(queries["end_told_stays"], session_id)
         row = await connection.fetchrow(queries["one_session"], viewer.only, session_id)
     return dict(row) if row else None

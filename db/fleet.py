@@ -1,7 +1,7 @@
 """The workers as the database knows them: who lives, who holds which session, who was sent where."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -94,6 +94,15 @@ async def stale_sessions(pool: Pool, seconds: float) -> list[Stale]:
     async with pool.acquire() as connection:
         rows = await connection.fetch(queries["stale_sessions"], seconds)
     return [Stale(row["session_id"], row["room_name"], row["room_sid"]) for row in rows]
+
+
+async def remove_unused(pool: Pool, seconds: float, room_names: Collection[str]) -> int:
+    """Forget sessions that were opened longer ago than this and never entered; how many.
+
+    Should somebody come after all, their recorder writes the row again, from what the room's metadata say.
+    """
+    async with pool.acquire() as connection:
+        return len(await connection.fetch(queries["remove_unused"], seconds, list(room_names)))
 
 
 async def held_lately(pool: Pool, session_id: UUID, seconds: float) -> bool:

@@ -78,7 +78,11 @@ class Seen:
     row: Row
     participants: list[Row]
     readings: list[Row]
-    events: list[Event]
+    journal: list[Row]
+
+    def events(self) -> list[Event]:
+        """What the journal tells; of a long session that takes a while."""
+        return [from_row(e["kind"], e["at"], e["data"]) for e in self.journal]
 
 
 async def one(pool: Pool, viewer: Viewer, session_id: UUID, *, readings: bool = False) -> Seen | None:
@@ -97,7 +101,7 @@ async def one(pool: Pool, viewer: Viewer, session_id: UUID, *, readings: bool = 
         dict(row),
         [dict(stay) for stay in stays],
         [dict(reading) for reading in measured],
-        [from_row(e["kind"], e["at"], e["data"]) for e in events],
+        [dict(event) for event in events],
     )
 
 

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from db.queries import SCHEMA
+from db.adoption import adopt_existing
+from db.queries import SCHEMA, queries
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -70,13 +71,22 @@ async def prepare(connection: Connection) -> None:
         await connection.set_type_codec(kind, encoder=_encode, decoder=json.loads, schema="pg_catalog")
 
 
-async def migrate(dsn: str) -> None:
-    """Apply `schema.sql`; safe to repeat, also two at once."""
+async def migrate(dsn: str, room_prefix: str = "coaching-") -> list[str]:
+    """Apply `schema.sql`, all or nothing; safe to repeat, also two at once.
+
+    Returns what was done with a platform's own tables, a line each. Raises `SchemaNotApplied` where these
+    stand in the way.
+    """
     connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT)
     try:
         async with connection.transaction():
             await connection.execute("select pg_advisory_xact_lock($1)", _MIGRATION_LOCK)
+            await connection.execute("set local timezone = 'UTC'")
+            adopted = await adopt_existing(connection, room_prefix)
             await connection.execute(SCHEMA.read_text("utf-8"))
+            if adopted:
+                await connection.execute(queries["note_adopted"])
+            return adopted
     finally:
         await connection.close()
 

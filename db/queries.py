@@ -14,3 +14,4 @@ def load(path: Path) -> dict[str, str]:
 
 queries = load(_HERE / "queries.sql")
 SCHEMA = _HERE.parent / "schema.sql"
+ADOPTION = _HERE / "adoption.sql"

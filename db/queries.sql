@@ -106,6 +106,15 @@ where status = 'in_progress' and start_time < now() - make_interval(secs => $1)
   and (lease_owner is null or lease_expires_at is null or lease_expires_at < now())
 order by start_time
 
+-- name: remove_unused
+-- Sessions that a client opened so many seconds ago ($1), in none of these rooms ($2), of which nothing was heard since.
+delete from sessions s
+where s.status = 'in_progress' and s.lease_epoch = 0 and s.client_record is null and s.updated_at = s.created_at
+  and s.created_at < now() - make_interval(secs => $1) and s.room_name <> all($2::text[])
+  and not exists (select from video_participants p where p.session_id = s.session_id)
+  and not exists (select from session_events e where e.session_id = s.session_id)
+returning s.session_id
+
 -- name: beat
 -- And whether another worker ($4: seen within so many seconds) is ready for rooms.
 with us as (
@@ -228,6 +237,14 @@ from (select greatest(s2.start_time, max(p.joined_at), max(p.left_at)) as at
 where s.session_id = $1 and s.status = 'in_progress'
   and (s.lease_owner is null or s.lease_expires_at is null or s.lease_expires_at < now())
 returning true
+
+-- name: note_adopted
+-- Sessions of a platform's own table (`db/adoption.sql`) are what their users' clients told, whom it knew.
+update sessions
+set owner_proof = 'opened', mode_known = true,
+    client_record = jsonb_build_object(user_id, jsonb_build_object(
+        'transcript', transcript, 'quality_metrics', nullif(quality_metrics, '{}')))
+where user_id is not null
 
 -- name: load_stays
 -- Those the recorder saw; those clients told of, where it saw nobody.
@@ -398,14 +415,31 @@ where s.session_id = $2 and ($1::uuid is null or user_id = $1 or $1 = any(viewer
 returning mode
 
 -- name: tell_status
-update sessions
+-- For sessions that no recorder has had. The first start that is told ($4) replaces the one from when the session was
+-- opened, where nothing else was told of it yet; later ones only move it back (somebody comes back). An end ($5), or a
+-- start and a duration ($6), only moves it on. At most a week, and never before the start.
+update sessions s
 set status = $3,
-    end_time = case $3 when 'completed' then greatest(start_time, coalesce(end_time, now())) end,
-    end_reason = case $3 when 'completed' then 'told_by_client' end,
-    duration_seconds = case $3 when 'completed' then
-        greatest(0, floor(extract(epoch from coalesce(end_time, now()) - start_time)))::integer end,
+    start_time = told.start_time,
+    end_time = told.end_time,
+    duration_seconds = floor(extract(epoch from told.end_time - told.start_time))::integer,
+    end_reason = case $3 when 'completed' then coalesce(s.end_reason, 'told_by_client') end,
     updated_at = now()
-where session_id = $2 and ($1::uuid is null or user_id = $1) and lease_epoch = 0 and status <> $3
+from (
+    select began.start_time, case $3 when 'completed' then
+               least(began.start_time + interval '7 days',
+                     greatest(began.start_time, known.end_time, coalesce(
+                         $5::timestamptz, began.start_time + make_interval(secs => $6::integer),
+                         case when known.end_time is null then now() end))) end as end_time
+    from sessions known
+    cross join lateral (
+        select case when known.updated_at > known.created_at then least(known.start_time, $4::timestamptz)
+                    else coalesce($4, $5::timestamptz - make_interval(secs => $6::integer), known.start_time) end as start_time
+    ) began
+    where known.session_id = $2
+) told
+where s.session_id = $2 and ($1::uuid is null or s.user_id = $1) and s.lease_epoch = 0
+  and (s.status <> $3 or coalesce($4, $5) is not null or $6 is not null)
 
 -- name: tell_join
 insert into video_participants (session_id, user_id, name, role) values ($1, $2, $3, $4) returning *

@@ -47,13 +47,16 @@ def serve(
 
     from web.app import create_asgi  # noqa: PLC0415
     from web.connections import server_config  # noqa: PLC0415
+    from web.threads import share_the_interpreter  # noqa: PLC0415
 
     settings, recorder = web_settings_from_environment(), settings_from_environment()
     settings = settings.model_copy(update={"web_host": host or settings.web_host})
     logs.configure(recorder.recorder_log_level)
     settings.require_complete(recorder)
+    served = create_asgi(settings, recorder)
+    share_the_interpreter()
     config = server_config(
-        create_asgi(settings, recorder),
+        served,
         host=settings.web_host,
         port=settings.web_port if port < 0 else port,
         timeout_graceful_shutdown=FAREWELL,

@@ -4,13 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from pydantic import BaseModel
 from starlette.types import ASGIApp
 
 from agent.settings import Settings
 from db.pool import open_pool
 from web.api import admission, operations, overview, participants, sessions
 from web.auth import SignInFirst, SignIns
-from web.bodies import BodyLimit
+from web.bodies import DESCRIBED, BodyLimit
 from web.cross_origin import ForPlatforms
 from web.failures import tell_failures
 from web.guard import Guard
@@ -74,9 +75,11 @@ def _describe_problems(app: FastAPI) -> None:
         if app.openapi_schema is None:
             schema = described()
             schemas = schema["components"]["schemas"]
-            own = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas.update(own.pop("$defs"))
-            schemas["ProblemDetails"] = own
+            described_models: list[type[BaseModel]] = [*DESCRIBED, ProblemDetails]
+            for model in described_models:
+                own = model.model_json_schema(ref_template="#/components/schemas/{model}")
+                schemas.update(own.pop("$defs", {}))
+                schemas[model.__name__] = own
             for unused in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(unused, None)
         return app.openapi_schema or {}

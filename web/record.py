@@ -1,6 +1,6 @@
 """A session as it stands: its row or, while it goes on, the fold of its journal."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from db.pool import Pool
 from db.sessions import info_of
 from db.viewer import Viewer
 from web.problems import not_found
+from web.threads import in_thread
 
 Row = dict[str, Any]
 
@@ -40,12 +41,10 @@ class Record:
         """What people call themselves, by identity."""
         return {p["identity"]: p["name"] for p in self.participants if p["identity"] and p["name"]}
 
-    def teller(self, entry: Mapping[str, Any]) -> str | None:
-        """Whose client told this entry of a transcript; None for what was heard or sent in the room."""
-        if not (user_id := entry.get("told_by")):
-            return None
-        names = (p["name"] for p in self.participants if str(p["user_id"]) == user_id and p["name"])
-        return next(names, "a participant")
+    @property
+    def tellers(self) -> dict[str, str]:
+        """The same of those whose client may have told something, by user id."""
+        return {str(p["user_id"]): p["name"] for p in self.participants if p["user_id"] and p["name"]}
 
     @property
     def recorded(self) -> bool:
@@ -63,6 +62,10 @@ async def load(pool: Pool, viewer: Viewer, session_id: UUID, *, readings: bool =
     seen = await history.one(pool, viewer, session_id, readings=readings)
     if seen is None:
         raise not_found()
+    return await in_thread(_record, seen)
+
+
+def _record(seen: history.Seen) -> Record:
     row = seen.row | _so_far(seen)
     if row["lease_epoch"] > 0 and (told := list(_told(row))):
         row["transcript"] = beside(row["transcript"], told)
@@ -78,9 +81,9 @@ def _told(row: Row) -> Iterator[Row]:
 
 
 def _so_far(seen: history.Seen) -> Row:
-    if not seen.events:
+    if not seen.journal:
         return {}
-    session = fold(info_of(seen.row), seen.events)
+    session = fold(info_of(seen.row), seen.events())
     return {
         "transcript": session.transcript(),
         "quality_metrics": session.quality_metrics(),

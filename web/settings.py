@@ -1,10 +1,11 @@
 """The web part's own settings, beside those of the recorder. The README's table is made from these."""
 
+import json
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from agent.session.errors import SettingsIncomplete
 from agent.settings import Settings
@@ -23,6 +24,11 @@ WATCHING = "Who may read its figures"
 
 def _setting(default: Any, group: str, description: str, **limits: Any) -> Any:
     return Field(default, description=description, json_schema_extra={"group": group}, **limits)
+
+
+def _json_object(value: Any) -> Any:
+    """Parsed here, so that what is no JSON is told as any other wrong setting."""
+    return json.loads(value or "{}") if isinstance(value, str) else value
 
 
 class WebSettings(BaseSettings):
@@ -63,6 +69,9 @@ class WebSettings(BaseSettings):
         SEEING,
         "Whether people see sessions that LiveKit saw them in under their user id: a counselor those they "
         "held; else only the owner and staff",
+    )
+    web_category_names: Annotated[dict[str, str], NoDecode, BeforeValidator(_json_object)] = _setting(
+        {}, SEEING, 'Names of counselor categories that are ids, e.g. {"d0703b74-...": "College"}'
     )
     web_allowed_origins: str = _setting(
         "",

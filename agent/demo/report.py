@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agent.demo.timeline import timeline
+from agent.printable import printable_values
 
 Row = Mapping[str, Any]
 
@@ -25,6 +26,7 @@ def print_record(
     console: Console, session: Row, participants: Sequence[Row], readings: Sequence[Row]
 ) -> None:
     """Print who, when, what was said and how good it was. Times are this machine's local times."""
+    session, participants, readings = map(printable_values, (session, list(participants), list(readings)))
     console.print(Panel(_header(session, participants), title="Coaching session", title_align="left"))
     _section(console, "Who was there", timeline(session, participants, min(console.width, 120)))
     _section(console, "What was said", _conversation(session))
@@ -114,7 +116,7 @@ def _quality(session: Row, readings: Sequence[Row]) -> Table:
     for (identity, source), rows in sorted(tracks.items()):
         size = next((f" {r['width']}x{r['height']}" for r in reversed(rows) if r["width"]), "")
         connection = people.get(identity, {}).get("connection_quality_average", "unknown")
-        table.add_row(Text(identity), Text(source + size), connection, *_figures(rows))
+        table.add_row(Text(identity), Text(source + size), Text(connection), *_figures(rows))
     return table
 
 

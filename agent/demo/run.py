@@ -8,12 +8,15 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from rich.console import Console
+from rich.markup import escape
 
 from agent import logs
 from agent.demo.completeness import what_is_missing
 from agent.demo.report import print_record
 from agent.demo.script import Played, play
 from agent.local.services import local_services
+from agent.printable import printable
+from agent.private import opened, private_folder
 from agent.settings import Settings
 from agent.worker import prepare, running
 from db.pool import migrate, open_pool
@@ -27,13 +30,14 @@ def run_demo(settings: Settings, console: Console) -> int:
     """Hold the demo's session and print its record; the exit code is 0 only when the record is complete."""
     settings = own_settings(settings)
     folder = settings.recorder_data_dir
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     began = monotonic()
 
     def say(line: str) -> None:
-        console.print(f"[dim]{monotonic() - began:5.1f} s[/dim]  {line}", highlight=False, soft_wrap=True)
+        since, line = f"[dim]{monotonic() - began:5.1f} s[/dim]", escape(printable(line))
+        console.print(f"{since}  {line}", highlight=False, soft_wrap=True)
 
-    with (folder / LOG).open("w") as log_file, local_services(settings, say) as complete:
+    with opened(folder / LOG, "w") as log_file, local_services(settings, say) as complete:
         logs.configure(settings.recorder_log_level, log_file)
         prepare(complete)
         played, record = asyncio.run(_held(complete, say))
@@ -52,7 +56,7 @@ async def _held(settings: Settings, say: Callable[[str], None]) -> tuple[Played,
     dsn = settings.database_url.get_secret_value()
     await migrate(dsn)
     say("starting the recorder …")
-    async with running(settings, health_host="127.0.0.1"):
+    async with running(settings):
         say("the recorder is ready: LiveKit sends it every room whose name begins with coaching-")
         room = f"{settings.recorder_room_prefix}{uuid4()}"
         secret = settings.livekit_api_secret.get_secret_value()
@@ -87,7 +91,7 @@ def _judged(console: Console, played: Played, record: dict[str, Any] | None, log
         played, record, record["participants"] if record else [], record["readings"] if record else []
     )
     for sentence in missing:
-        console.print(f"[red]missing[/red] {sentence}", highlight=False)
+        console.print(f"[red]missing[/red] {escape(printable(sentence))}", highlight=False)
     if missing:
         console.print(f"The record is not complete. What the recorder logged: {log}", highlight=False)
         return 1

@@ -16,6 +16,7 @@ from typing import IO
 import psutil
 
 from agent.local.unprivileged import let_others_reach, let_others_use, unprivileged_user
+from agent.private import private_folder
 from agent.session.errors import ServiceNotStarted
 
 SUPERUSER = "postgres"
@@ -46,7 +47,7 @@ class PostgresFolder:
 
     def prepare(self) -> None:
         """Make all ready for a server: the folder ours alone, nobody left in it, its files there."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        private_folder(self.path)
         self._hold()
         self._end_leftover_servers()
         if self.owner:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from agent.private import opened
 from agent.session.errors import ServiceNotStarted
 
 LOOPBACK = "127.0.0.1"
@@ -62,7 +63,7 @@ class ChildProcess:
         self._log_start = log.stat().st_size if log.exists() else 0
         leash = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), str(int(death_signal))]
         user = f"{owner[0]}:{owner[1]}" if owner else "-"
-        with log.open("ab") as output:
+        with opened(log, "ab") as output:
             self._process = subprocess.Popen(
                 [*leash, user, *(str(part) for part in command)],
                 stdin=subprocess.DEVNULL,

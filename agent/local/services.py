@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from agent.local.postgres import EmbeddedPostgres
 from agent.local.sfu import SfuServer
 from agent.local.whisper import WhisperServer
+from agent.private import private_folder
 from agent.settings import Settings
 
 Say = Callable[[str], None]
@@ -20,8 +21,7 @@ def local_services(settings: Settings, say: Say) -> Iterator[Settings]:
 
     All are started before any is waited for. Call it from the main thread (see `ChildProcess`).
     """
-    data_dir = settings.recorder_data_dir
-    data_dir.mkdir(parents=True, exist_ok=True)
+    private_folder(settings.recorder_data_dir)
     with ExitStack() as running:
         waits: list[Callable[[], dict[str, Any]]] = []
         if not settings.openai_base_url and not settings.openai_api_key.get_secret_value():
@@ -44,7 +44,7 @@ def _start_sfu(settings: Settings, say: Say, running: ExitStack) -> Callable[[],
 
     def wait() -> dict[str, Any]:
         sfu = server.wait_until_ready()
-        say(f"LiveKit server at {sfu.url}, key {sfu.api_key}, secret: API_SECRET in agent/local/sfu.py")
+        say(f"LiveKit server at {sfu.url}, LIVEKIT_API_KEY={sfu.api_key}, secret in {server.key_file}")
         return {
             "livekit_url": sfu.url,
             "livekit_api_key": sfu.api_key,

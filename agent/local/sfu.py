@@ -1,6 +1,7 @@
 """A LiveKit server of our own, reachable from this machine only."""
 
 import json
+import secrets
 import shutil
 import socket
 import sys
@@ -11,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from agent.local.processes import LOOPBACK, ChildProcess, free_port, port_answers
+from agent.private import kept_text, private_folder
 from agent.session.errors import ServiceNotStarted
 
 DEFAULT_PORT = 7880
-API_KEY = "devkey"
-API_SECRET = "a-secret-for-this-machine-only-0123456789"  # noqa: S105  the server listens on loopback only
+KEY_FILE = "livekit.keys"
 START_TIMEOUT = 20.0
 
 
@@ -27,6 +28,13 @@ class Sfu:
     api_key: str
     api_secret: str
     pid: int
+
+
+def api_key(key_file: Path) -> tuple[str, str]:
+    """LiveKit's API key and secret in a file as LiveKit reads it (YAML), made the first time."""
+    kept = kept_text(key_file, lambda: f"dev{secrets.token_hex(6)}: {secrets.token_urlsafe(36)}\n")
+    key, _, secret = kept.strip().partition(": ")
+    return key, secret
 
 
 def find_livekit_server() -> Path:
@@ -44,7 +52,8 @@ class SfuServer:
     """One server that keeps its address over `stop`, `kill` and `start`.
 
     `overrides` go over our configuration, section by section: `{"room": {"departure_timeout": 3}}`.
-    Servers with the same `redis` (host:port) are the nodes of one LiveKit.
+    Servers with the same `redis` (host:port) are the nodes of one LiveKit; these share a `key_file`. LiveKit
+    answers pages of any site (CORS): the secret in it, made for this machine, is what keeps them out.
     """
 
     def __init__(
@@ -53,9 +62,11 @@ class SfuServer:
         *,
         port: int | None = None,
         redis: str | None = None,
+        key_file: Path | None = None,
         overrides: Mapping[str, Any] | None = None,
     ) -> None:
         self._data_dir = data_dir
+        self.key_file = key_file or data_dir / KEY_FILE
         self._redis = redis
         self._overrides = overrides or {}
         self.port = free_port(DEFAULT_PORT) if port is None else port
@@ -70,7 +81,7 @@ class SfuServer:
     def address(self) -> Sfu:
         if self._child is None:
             raise ServiceNotStarted("livekit-server is not running")
-        return Sfu(self.url, API_KEY, API_SECRET, self._child.pid)
+        return Sfu(self.url, *api_key(self.key_file), self._child.pid)
 
     def start(self) -> Sfu:
         self.spawn()
@@ -81,7 +92,8 @@ class SfuServer:
         binary = find_livekit_server()
         if port_answers(self.port):
             raise ServiceNotStarted(f"port {self.port} is taken; livekit-server cannot listen there")
-        self._data_dir.mkdir(parents=True, exist_ok=True)
+        private_folder(self._data_dir)
+        api_key(self.key_file)
         config = self._data_dir / f"livekit-{self.port}.yaml"
         config.write_text(json.dumps(self._configuration(), indent=2))  # JSON is YAML
         log = self._data_dir / "livekit-server.log"
@@ -115,7 +127,7 @@ class SfuServer:
                 "udp_port": self._media_port,
                 "tcp_port": 0,
             },
-            "keys": {API_KEY: API_SECRET},
+            "key_file": str(self.key_file.resolve()),
             "logging": {"level": "warn"},
         }
         if self._redis:
@@ -132,10 +144,11 @@ def run_sfu(
     *,
     port: int | None = None,
     redis: str | None = None,
+    key_file: Path | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> Iterator[Sfu]:
     """A LiveKit server for the length of a `with`; port 7880 if it is free and none is asked for."""
-    server = SfuServer(data_dir, port=port, redis=redis, overrides=overrides)
+    server = SfuServer(data_dir, port=port, redis=redis, key_file=key_file, overrides=overrides)
     try:
         yield server.start()
     finally:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from agent.local.models import resolve_model
 from agent.local.processes import LOOPBACK, ChildProcess, free_port, port_answers
+from agent.private import private_folder
 from agent.session.errors import ServiceNotStarted
 
 PROJECT = Path(__file__).parents[2]
@@ -48,7 +49,7 @@ class WhisperServer:
         model = resolve_model(self._model)
         offline = Path(model).is_dir()
         self._timeout = LOAD_TIMEOUT if offline else DOWNLOAD_TIMEOUT
-        self._data_dir.mkdir(parents=True, exist_ok=True)
+        private_folder(self._data_dir)
         self._child = ChildProcess(
             "local Whisper",
             [sys.executable, "-m", "agent.local.whisper", "--port", str(self.port), "--model", model],

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 from agent.session.spans import Span, seconds
 from agent.session.transcript import voice_of
@@ -73,34 +73,47 @@ def measures(transcript: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """The whole conversation's silence and turns, and each speaker's figures; times in seconds."""
     said = said_in(transcript)
     taken = turns(said)
-    spoken = {who: _spoken(said, who) for who in sorted({s.identity for s in said})}
+    by_speaker, turns_of, waits = _by_identity(said), _by_identity(taken), _waits(taken)
+    spoken = {who: _seconds(own) for who, own in sorted(by_speaker.items())}
     everyone = sum(spoken.values())
-    together = seconds(Span(s.begin, s.end) for s in said)
     length = (max(s.end for s in said) - said[0].begin).total_seconds() if said else 0.0
     return {
         "turns": len(taken),
-        "silence_percentage": round(100 * (1 - together / length), 1) if length > 0 else None,
+        "silence_percentage": round(100 * (1 - _seconds(said) / length), 1) if length > 0 else None,
         "participants": {
             who: {
                 "talk_seconds": round(own, 1),
                 "talk_share": round(own / everyone, 4) if everyone > 0 else None,
-                "words": (words := sum(s.words for s in said if s.identity == who)),
+                "words": (words := sum(s.words for s in by_speaker[who])),
                 "words_per_minute": round(60 * words / own) if own > 0 else None,
-                **_of_turns(taken, who),
+                **_of_turns(turns_of.get(who, []), waits.get(who, [])),
             }
             for who, own in spoken.items()
         },
     }
 
 
-def _of_turns(taken: Sequence[Turn], who: str) -> dict[str, Any]:
-    own = [turn for turn in taken if turn.identity == who]
+Of = TypeVar("Of", Said, Turn)
+
+
+def _by_identity(things: Iterable[Of]) -> dict[str, list[Of]]:
+    own: dict[str, list[Of]] = {}
+    for thing in things:
+        own.setdefault(thing.identity, []).append(thing)
+    return own
+
+
+def _waits(taken: Sequence[Turn]) -> dict[str, list[float]]:
+    """Each one's silences, in seconds, before they answered somebody else."""
+    waits: dict[str, list[float]] = {}
+    for before, turn in pairwise(taken):
+        if before.identity != turn.identity and turn.begin >= before.end:
+            waits.setdefault(turn.identity, []).append((turn.begin - before.end).total_seconds())
+    return waits
+
+
+def _of_turns(own: Sequence[Turn], waits: Sequence[float]) -> dict[str, Any]:
     longest = max(own, key=lambda turn: turn.length, default=None)
-    waits = [
-        (turn.begin - before.end).total_seconds()
-        for before, turn in pairwise(taken)
-        if turn.identity == who and before.identity != who and turn.begin >= before.end
-    ]
     return {
         "turns": len(own),
         "longest_turn_seconds": round(longest.length.total_seconds(), 1) if longest else None,
@@ -110,8 +123,8 @@ def _of_turns(taken: Sequence[Turn], who: str) -> dict[str, Any]:
     }
 
 
-def _spoken(said: Sequence[Said], who: str) -> float:
-    return seconds(Span(s.begin, s.end) for s in said if s.identity == who)
+def _seconds(said: Iterable[Said]) -> float:
+    return seconds(Span(s.begin, s.end) for s in said)
 
 
 def _said(entry: Mapping[str, Any]) -> Said:

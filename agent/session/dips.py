@@ -1,7 +1,7 @@
 """Where a call was at its worst, and what was being said just then."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
@@ -54,11 +54,10 @@ def dips(
             badness, what = _worst(reading, usual)
             if what:
                 begin, end = begin_of(reading), reading["read_at"]
-                words = _said_in(begin, end, reading["identity"], transcript)
-                dip = Dip(reading["identity"], reading["source"], begin, end, what, words)
-                found.append((badness, dip))
+                found.append((badness, Dip(reading["identity"], reading["source"], begin, end, what, None)))
     worst = sorted(_apart(found), key=lambda b: -b[0])[:most]
-    return sorted((dip for _, dip in worst), key=lambda d: (d.begin, d.identity, d.source))
+    told = [replace(dip, words=_said_in(dip, transcript)) for _, dip in worst]
+    return sorted(told, key=lambda d: (d.begin, d.identity, d.source))
 
 
 def _apart(found: Iterable[tuple[float, Dip]]) -> list[tuple[float, Dip]]:
@@ -91,15 +90,13 @@ def _worst(reading: Mapping[str, Any], usual_fps: float) -> tuple[float, str]:
     return max(ways)
 
 
-def _said_in(
-    begin: datetime, end: datetime, identity: str, transcript: Sequence[Mapping[str, Any]]
-) -> Mapping[str, Any] | None:
+def _said_in(dip: Dip, transcript: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """What this person said then, else what anybody did."""
     then = [
         entry
         for entry in transcript
-        if datetime.fromisoformat(entry["timestamp"]) < end
-        and datetime.fromisoformat(entry.get("end") or entry["timestamp"]) > begin
+        if datetime.fromisoformat(entry["timestamp"]) < dip.end
+        and datetime.fromisoformat(entry.get("end") or entry["timestamp"]) > dip.begin
     ]
-    own = (entry for entry in then if entry.get("identity") == identity)
+    own = (entry for entry in then if entry.get("identity") == dip.identity)
     return next(own, then[0] if then else None)

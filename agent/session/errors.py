@@ -6,6 +6,7 @@ RecorderError
 ├── SessionNotSaved            the database did not take the session; it waits in the spool
 ├── TranscriptionUnavailable   the transcription service gave no answer for an utterance
 ├── MessageRefused             a data message is malformed, oversized or from the wrong role
+├── SchemaNotApplied           tables of these names are there and are not ours; none was changed
 └── ServiceNotStarted          a local service that `dev` needs did not come up
 """
 
@@ -48,6 +49,10 @@ class TranscriptionUnavailable(RecorderError):
 
 class MessageRefused(RecorderError):
     """A data message was malformed, oversized or not its sender's to send."""
+
+
+class SchemaNotApplied(RecorderError):
+    """The schema could not be applied; nothing was changed."""
 
 
 class ServiceNotStarted(RecorderError):

@@ -3,8 +3,10 @@
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
@@ -13,7 +15,7 @@ import httpx2
 import jwt
 
 from agent.session.errors import RecorderError
-from bench.histories.filling import RARE, READER, sql, vocabulary
+from bench.histories.filling import COUNSELOR, RARE, READER, sql, vocabulary
 from bench.quantiles import share_of
 from web.cursor import cursor_after
 
@@ -30,7 +32,7 @@ class Question:
     name: str
     ask: Callable[[random.Random], str]
     tells: str
-    staff: bool = False
+    by: Literal["owner", "counselor", "staff"] = "owner"
     promised: bool = True
 
 
@@ -55,7 +57,7 @@ def token(user_id: UUID, secret: str, **claims: str) -> str:
 
 
 async def questions(dsn: str) -> list[Question]:
-    """What a user and a member of staff ask, each time about something else."""
+    """What a user, their counselor and a member of staff ask, each time about something else."""
     connection = await asyncpg.connect(dsn)
     try:
         rows = await connection.fetch(sql["sample_sessions"], READER, _PLACES)
@@ -92,7 +94,12 @@ async def questions(dsn: str) -> list[Question]:
         Question("staff, search: a rare word", lambda _: listed(q=RARE), RARE),
         Question("staff, search: said in all", lambda r: listed(q=r.choice(often)), _LISTED),
     ]
-    return own + [replace(question, staff=True, promised=False) for question in of_staff]
+    attended = [
+        replace(question, name=f"counselor, {question.name}", by="counselor")
+        for question in own
+        if question.name.startswith(("list:", "search:", "detail"))
+    ]
+    return [*own, *attended, *(replace(question, by="staff", promised=False) for question in of_staff)]
 
 
 async def ask_all(
@@ -100,10 +107,15 @@ async def ask_all(
 ) -> list[Timed]:
     """So many requests of each kind; raises `RecorderError` where an answer is not what was asked for."""
     found = []
-    mine, staffs = token(READER, secret), token(uuid4(), secret, role="admin")
-    async with _client(url, mine) as own, _client(url, staffs) as staff:
+    tokens = {
+        "owner": token(READER, secret),
+        "counselor": token(COUNSELOR, secret, role="counselor"),
+        "staff": token(uuid4(), secret, role="admin"),
+    }
+    async with AsyncExitStack() as clients:
+        by = {who: await clients.enter_async_context(_client(url, signed)) for who, signed in tokens.items()}
         for question in asked:
-            found.append(await _ask(staff if question.staff else own, question, sessions, requests))
+            found.append(await _ask(by[question.by], question, sessions, requests))
             say(f"  {question.name}: p50 {found[-1].median:.1f} ms, p95 {found[-1].p95:.1f} ms")
     return found
 

@@ -7,10 +7,10 @@ drop index if exists sessions_of_words
 
 -- name: add_sessions
 -- Sessions $1 to $2 with $4 sentences each, within the last three years, of the user $3 or, where that is null, of
--- one of $5 others. Every $8th says a rare word ($6). Every 10,000th goes on.
-insert into sessions (session_id, room_name, room_sid, user_id, counselor_category, mode, status, start_time, end_time,
+-- one of $5 others. Every $8th says a rare word ($6). Every 10,000th goes on. The counselor $9 was in them all.
+insert into sessions (session_id, room_name, room_sid, user_id, owner_proof, viewers, counselor_category, mode, status, start_time, end_time,
                       duration_seconds, transcript, quality_metrics, end_reason, coverage, lease_epoch)
-select s.id, 'coaching-' || s.id, 'RM_' || s.n, s.owner, (array['college', 'career', 'writing', null])[1 + s.n % 4],
+select s.id, 'coaching-' || s.id, 'RM_' || s.n, s.owner, 'attribute', array_remove(array[s.owner, $9::uuid], null), (array['college', 'career', 'writing', null])[1 + s.n % 4],
        case when s.n % 3 = 0 then 'voice' else 'video' end,
        case when s.n % 10000 = 1 then 'in_progress' else 'completed' end,
        s.at,
@@ -43,7 +43,7 @@ cross join lateral (
 
 -- name: add_stays
 insert into video_participants (session_id, user_id, identity, participant_sid, name, role, joined_at, left_at)
-select s.session_id, s.user_id, who.identity, 'PA_' || s.session_id || who.identity, who.name, who.role,
+select s.session_id, case who.role when 'student' then s.user_id else nullif(s.viewers[2], s.user_id) end, who.identity, 'PA_' || s.session_id || who.identity, who.name, who.role,
        s.start_time, s.end_time
 from sessions s
 cross join (values ('student-1', 'Sam', 'student'), ('counselor-1', 'Carol', 'counselor')) as who (identity, name, role)

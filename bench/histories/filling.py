@@ -1,4 +1,4 @@
-"""Fill a database with sessions: one user with many of them, and many others."""
+"""Fill a database with sessions: one user with many of them, a counselor who held these, and many others."""
 
 import random
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from db.queries import load
 
 sql = load(Path(__file__).with_name("fill.sql"))
 READER = UUID("5b1e0a3c-93a1-4f0a-8c51-0e9f2c3d4e5f")
+COUNSELOR = UUID("7c0e7f0a-1b0f-4d0c-8a7e-3f2d1c0b9a88")  # was in all of the reader's sessions
 READERS_SHARE = 50  # one session in so many is theirs
 OWN_SENTENCES = 150  # a session of 23 minutes
 OTHERS_SENTENCES = 10  # short ones: a million long ones take a day to make up
@@ -74,7 +75,16 @@ async def _add(
         last = min(first + _BATCH, numbers.stop) - 1
         say(f"  sessions {first:,} to {last:,}, {sentences} sentences each")
         await connection.execute(
-            sql["add_sessions"], first, last, owner, sentences, OTHERS, RARE, _SENTENCES, rarity
+            sql["add_sessions"],
+            first,
+            last,
+            owner,
+            sentences,
+            OTHERS,
+            RARE,
+            _SENTENCES,
+            rarity,
+            COUNSELOR if owner else None,
         )
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from bench.histories.filling import RARE, READER, sql, vocabulary
+from bench.histories.filling import COUNSELOR, RARE, READER, sql, vocabulary
 from db import history
 from db.pool import Connection, Pool, prepare
 from db.queries import queries
@@ -28,7 +28,7 @@ _SMALL = {queries["become_viewer"], queries["as_search"]}  # read nothing
 
 async def plans(dsn: str) -> list[tuple[str, str]]:
     """What was asked, and how it was found: statement by statement, those within functions first."""
-    viewer, page = Viewer(READER), 20
+    viewer, counselor, page = Viewer(READER), Viewer(COUNSELOR, counselor=True), 20
     connection = await asyncpg.connect(dsn)
     try:
         await prepare(connection)
@@ -44,6 +44,9 @@ async def plans(dsn: str) -> list[tuple[str, str]]:
                 pool, viewer, history.Wanted(page, words=vocabulary()[0])
             ),
             "detail": lambda: history.one(pool, viewer, sample, readings=True),
+            "counselor, list": lambda: history.page(pool, counselor, history.Wanted(page)),
+            "counselor, search": lambda: history.page(pool, counselor, history.Wanted(page, words=RARE)),
+            "counselor, detail": lambda: history.one(pool, counselor, sample, readings=True),
         }
         found = []
         for name, ask in asked.items():

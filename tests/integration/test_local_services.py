@@ -21,7 +21,7 @@ from agent.local.models import resolve_model
 from agent.local.postgres import EmbeddedPostgres, run_postgres
 from agent.local.processes import ChildProcess, free_port
 from agent.local.services import local_services
-from agent.local.sfu import API_KEY, API_SECRET, SfuServer, run_sfu
+from agent.local.sfu import KEY_FILE, Sfu, SfuServer, api_key, run_sfu
 from agent.session.errors import ServiceNotStarted
 from agent.settings import Settings
 
@@ -32,16 +32,16 @@ PROJECT = Path(__file__).parents[2]
 # --- LiveKit server
 
 
-async def room_names(url: str) -> list[str]:
-    async with api.LiveKitAPI(url.replace("ws", "http", 1), API_KEY, API_SECRET) as livekit:
+async def room_names(sfu: Sfu) -> list[str]:
+    async with api.LiveKitAPI(sfu.url, sfu.api_key, sfu.api_secret) as livekit:
         return [room.name for room in (await livekit.room.list_rooms(api.ListRoomsRequest())).rooms]
 
 
 async def test_a_livekit_server_starts_and_lists_its_rooms(tmp_path: Path) -> None:
     with run_sfu(tmp_path) as server:
-        async with api.LiveKitAPI(server.url.replace("ws", "http", 1), API_KEY, API_SECRET) as livekit:
+        async with api.LiveKitAPI(server.url, server.api_key, server.api_secret) as livekit:
             await livekit.room.create_room(api.CreateRoomRequest(name="coaching-1"))
-        assert await room_names(server.url) == ["coaching-1"]
+        assert await room_names(server) == ["coaching-1"]
     assert not psutil.pid_exists(server.pid)
 
 
@@ -50,13 +50,33 @@ def test_a_livekit_server_listens_on_loopback_only(tmp_path: Path) -> None:
         assert {connection.laddr.ip for connection in listening(server.pid)} == {"127.0.0.1"}
 
 
+async def test_a_livekit_server_has_a_secret_of_its_own_that_nobody_else_can_read(tmp_path: Path) -> None:
+    with run_sfu(tmp_path / "one") as server, run_sfu(tmp_path / "two") as other:
+        key_file = tmp_path / "one" / KEY_FILE
+        assert api_key(key_file) == (server.api_key, server.api_secret)
+        assert (server.api_key, server.api_secret) != (other.api_key, other.api_secret)
+        assert key_file.stat().st_mode & 0o077 == 0
+        stranger = Sfu(server.url, server.api_key, other.api_secret, server.pid)
+        with pytest.raises(api.TwirpError):
+            await room_names(stranger)
+        readable = [path for path in (tmp_path / "one").iterdir() if server.api_secret in path.read_text()]
+        assert readable == [key_file]
+
+
+def test_what_the_services_keep_is_for_nobody_else(folder: Path) -> None:
+    with run_postgres(folder / "data" / "postgres"), run_sfu(folder / "data"):
+        logs = [folder / "data" / "livekit-server.log", folder / "data" / "postgres" / "postgres.log"]
+        assert [log.stat().st_mode & 0o077 for log in logs] == [0, 0]
+        assert (folder / "data").stat().st_mode & 0o066 == 0
+
+
 async def test_a_killed_livekit_server_comes_back_at_the_same_address(tmp_path: Path) -> None:
     server = SfuServer(tmp_path)
     try:
         first = server.start()
         server.kill()
         second = server.start()
-        assert (second.url, await room_names(second.url)) == (first.url, [])
+        assert (second.url, second.api_secret, await room_names(second)) == (first.url, first.api_secret, [])
         assert second.pid != first.pid
     finally:
         server.stop()
@@ -249,9 +269,10 @@ async def test_what_is_not_configured_is_started(folder: Path) -> None:
     said: list[str] = []
     with local_services(open_settings, said.append) as settings:
         settings.require_complete()
-        assert await room_names(settings.livekit_url) == []
+        key, secret = settings.livekit_api_key, settings.livekit_api_secret.get_secret_value()
+        assert await room_names(Sfu(settings.livekit_url, key, secret, 0)) == []
         assert await remembered(settings.database_url.get_secret_value(), "a") == ["a"]
-    assert any(settings.livekit_url in line for line in said)
+    assert any(settings.livekit_url in line and f"LIVEKIT_API_KEY={key}" in line for line in said)
     assert not any(settings.livekit_api_secret.get_secret_value() in line for line in said)
 
 

@@ -63,6 +63,31 @@ async def test_hostile_messages_leave_one_log_line_each_and_harm_nothing(stack: 
     assert record["end_reason"] == "room_empty"
 
 
+async def test_data_that_nobody_listens_to_leaves_one_line_for_each_sender_and_topic(stack: Stack) -> None:
+    room = new_room()
+    async with (
+        stack.joining(room, "student-1", microphone=False) as student,
+        stack.joining(room, "counselor-1", microphone=False) as counselor,
+    ):
+        await until(lambda: len(stack.log("participant_joined", room=room)) == 2)
+        for _ in range(3):
+            await student.send("", {"text": "words without a topic"})
+            await student.send("transcripts", {"text": "words of a mistyped topic"})
+            await student.send("lk.chat", {"text": "of LiveKit's own"})
+            await counselor.send("transcripts", {"text": "words of a mistyped topic"})
+        await stack.tell(student, "Heard.")
+        await stack.tell(counselor, "Heard, too.")
+    await stack.completed(room)
+    lines = stack.log("message_ignored", room=room)
+    told = sorted((line["identity"], line["topic"], line["reason"]) for line in lines)
+    assert told == [
+        ("counselor-1", "transcripts", "unknown topic"),
+        ("student-1", "", "no topic"),
+        ("student-1", "transcripts", "unknown topic"),
+    ]
+    assert "mistyped" not in str(lines)
+
+
 async def test_a_megabyte_is_refused_too(stack: Stack) -> None:
     room = new_room()
     async with stack.joining(room, "student-1", microphone=False) as student:

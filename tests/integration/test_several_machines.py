@@ -15,7 +15,7 @@ from valkey.asyncio import Valkey
 
 from agent.demo.caller import Caller
 from agent.local.postgres import EmbeddedPostgres
-from agent.local.sfu import Sfu, run_sfu
+from agent.local.sfu import KEY_FILE, Sfu, run_sfu
 from bench.stack import Stack, new_room, running_stack, until
 from bench.valkey import run_valkey
 from tests.conftest import QUICK_ROOMS, migrated_postgres
@@ -62,7 +62,9 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
     with ExitStack() as running:
         redis = running.enter_context(run_valkey(folder / "valkey"))
         first, second = (
-            running.enter_context(run_sfu(folder / name, redis=redis, overrides=QUICK_ROOMS))
+            running.enter_context(
+                run_sfu(folder / name, redis=redis, key_file=folder / KEY_FILE, overrides=QUICK_ROOMS)
+            )
             for name in ("first", "second")
         )
         yield Machines((first, second), redis, running.enter_context(migrated_postgres()))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
+import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -18,6 +19,7 @@ from agent.metrics import Metrics
 from bench.stack import Stack, connected, new_room, running_stack, until
 from tests.conftest import QUICK_ROOMS
 
+TOKEN = "what Prometheus knows"
 Values = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -72,9 +74,9 @@ class Watched:
         self.stack = stack
         self._url = f"http://127.0.0.1:{port}"
 
-    async def get(self, path: str) -> httpx.Response:
+    async def get(self, path: str, token: str = TOKEN) -> httpx.Response:
         async with httpx.AsyncClient(timeout=20) as client:
-            return await client.get(f"{self._url}{path}")
+            return await client.get(f"{self._url}{path}", headers={"Authorization": f"Bearer {token}"})
 
     async def is_unwell(self, **found: Any) -> bool:
         """Whether it says that it is not well, and why."""
@@ -102,7 +104,10 @@ def watched(
     livekit: SfuServer, postgres_of_its_own: EmbeddedPostgres, whisper_url: str, tmp_path: Path
 ) -> Iterator[Watched]:
     port = free_port()
-    folder, setting = tmp_path / "recorder", {"RECORDER_HTTP_PORT": str(port)}
+    folder, setting = (
+        tmp_path / "recorder",
+        {"RECORDER_HTTP_PORT": str(port), "RECORDER_METRICS_TOKEN": TOKEN},
+    )
     with running_stack(livekit.address, postgres_of_its_own, whisper_url, folder, **setting) as stack:
         yield Watched(stack, port)
 
@@ -127,6 +132,18 @@ async def test_a_worker_tells_what_it_does_and_of_whom_it_says_nothing(watched: 
     assert await watched.value("process_resident_memory_bytes") > 0
     for private in (room, room.removeprefix("coaching-"), "student-1", student.sid, "Said in"):
         assert private not in told
+
+
+@pytest.mark.slow
+async def test_a_worker_is_asked_on_loopback_and_for_its_numbers_with_the_token(watched: Watched) -> None:
+    for wrong in ("another", TOKEN + "x"):
+        assert (await watched.get("/metrics", wrong)).status_code == 401
+    assert (await watched.get("/metrics")).status_code == 200
+    worker = psutil.Process(watched.stack.worker.pid)
+    everything = [worker, *worker.children(recursive=True)]
+    listening = [c for p in everything for c in p.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
+    assert {connection.laddr.ip for connection in listening} == {"127.0.0.1"}
+    assert len({connection.laddr.port for connection in listening}) == 2  # health check and numbers
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from agent.http_server import MOST_BYTES, served
 from agent.local.postgres import EmbeddedPostgres
 from agent.local.processes import free_port
-from agent.local.sfu import API_KEY, API_SECRET, Sfu, run_sfu
+from agent.local.sfu import KEY_FILE, Sfu, api_key, run_sfu
 from agent.metrics import Metrics
 from agent.session.errors import ServiceNotStarted
 from agent.settings import Settings
@@ -27,6 +27,7 @@ from agent.webhooks import PATH, Webhook
 from bench.stack import Stack, new_room, running_stack, until
 from tests.conftest import QUICK_ROOMS
 
+API_KEY, API_SECRET = "devkey", "a secret of LiveKit's and of nobody else"
 RARELY = "60"  # seconds between looks: longer than anything here takes
 JOINED = '{"event": "participant_joined", "room": {"name": "coaching-1", "sid": "RM_1"}}'
 
@@ -148,7 +149,8 @@ class Told:
 @pytest.fixture
 def told(tmp_path: Path) -> Iterator[Told]:
     port = free_port()
-    webhook = {"api_key": API_KEY, "urls": [f"http://127.0.0.1:{port}{PATH}"]}
+    key, _ = api_key(tmp_path / "sfu" / KEY_FILE)
+    webhook = {"api_key": key, "urls": [f"http://127.0.0.1:{port}{PATH}"]}
     with run_sfu(tmp_path / "sfu", overrides={**QUICK_ROOMS, "webhook": webhook}) as sfu:
         yield Told(sfu, {"RECORDER_HTTP_PORT": str(port), "RECORDER_RECONCILE_INTERVAL": RARELY})
 

@@ -151,3 +151,35 @@ def test_a_retry_of_stamina_quotes_nothing_because_it_says_nothing(stream: Strin
     assert attempts == [1, 2, 3]
     assert stamina.instrumentation.get_on_retry_hooks() == ()
     assert stream.getvalue() == ""
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+HOSTILE = "Sam\x1b[2J\u202egnp\x9b1m\r\nworker_ready"
+
+
+def test_a_terminal_is_not_told_what_to_do_by_an_identity() -> None:
+    stream = Terminal()
+    logs.configure("INFO", stream)
+    structlog.stdlib.get_logger("agent").info("message_refused", identity=HOSTILE, **{HOSTILE: 1})
+    (line,) = stream.getvalue().split("\n")[:-1]
+    for shown in (r"Sam\x1b[2J", r"\u202egnp", r"\x9b1m", r"\r\nworker_ready"):
+        assert shown in line
+    assert not {"\u202e", "\x9b", "\r"} & set(line)
+    assert "\x1b[2J" not in line
+
+
+def test_a_traceback_on_a_terminal_shows_no_values() -> None:
+    stream = Terminal()
+    logs.configure("INFO", stream)
+    words = "what she said" + HOSTILE
+    try:
+        raise LookupError(len(words))
+    except LookupError:
+        structlog.stdlib.get_logger("agent").exception("failed")
+    assert "LookupError" in stream.getvalue()
+    assert "Sam" not in stream.getvalue()
+    assert "test_logs.py" in stream.getvalue()

@@ -37,14 +37,34 @@ def test_quality_in_words_and_figures() -> None:
         "average_bitrate": 452.4,
         "average_fps": 14.8,
         "packet_loss_percentage": 0.04,
+        "total_readings": 12,
     }
-    assert words.quality(metrics) == {
+    assert words.quality(metrics, "video") == {
         "state": "excellent",
         "word": "Excellent",
         "figures": "452 kbit/s · 15 fps · 0.0 % lost",
     }
-    assert words.quality({}) == {"state": "unknown", "word": "Not rated", "figures": ""}
-    assert words.quality({"connection_quality_average": '"><script>', "average_fps": "many"})["figures"] == ""
+    assert words.quality({}, "video") == {"state": "unknown", "word": "Not rated", "figures": ""}
+    wrong = {"connection_quality_average": '"><script>', "average_fps": "many", "average_bitrate": 1e308}
+    assert words.quality(wrong, "video") == {"state": "unknown", "word": "Not rated", "figures": ""}
+
+
+def test_halves_go_up_and_voice_has_no_pictures() -> None:
+    metrics = {
+        "average_bitrate": 812.5,
+        "average_fps": 0.0,
+        "packet_loss_percentage": 0.25,
+        "total_readings": 2,
+    }
+    assert words.quality(metrics, "voice")["figures"] == "813 kbit/s · 0.3 % lost"
+    assert words.quality(metrics, "video")["figures"] == "813 kbit/s · 0 fps · 0.3 % lost"
+
+
+@pytest.mark.parametrize("metrics", [{"source": "client", "total_readings": 142}, {}])
+def test_a_clients_own_figures_are_said_to_be_that(metrics: dict[str, Any]) -> None:
+    told = metrics | {"average_bitrate": 812.5, "connection_quality_average": "good"}
+    assert words.quality(told, "video")["figures"] == "813 kbit/s · told by the client"
+    assert words.quality(metrics | {"connection_quality_average": "unknown"}, "video")["figures"] == ""
 
 
 def test_almost_all_is_not_all() -> None:
@@ -52,8 +72,37 @@ def test_almost_all_is_not_all() -> None:
 
 
 def test_a_category_as_a_title() -> None:
-    assert words.category({"counselor_category": "college_essay"}) == "College essay"
-    assert words.category({"counselor_category": None}) == "Coaching session"
+    for told, title in (
+        ("college_essay", "College essay"),
+        ("SAT-prep", "SAT prep"),
+        ("physics101", "Physics101"),
+        ("9th-grade", "9th grade"),
+        ("Was kostet das Studium?", "Was kostet das Studium?"),
+        ("大学", "大学"),
+    ):
+        assert words.category({"counselor_category": told}, {}) == title
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        None,
+        "",
+        "d0703b74-5df5-4d5e-9a5e-0d9f1c2b3a44",
+        "D0703B745DF54D5E9A5E0D9F1C2B3A44",
+        "17",
+        "507f1f77bcf86cd799439011",
+        "cjld2cjxh0000qzrmn831i7rn",
+        "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+        "V1StGXR8_Z5jdHi6B-myT",
+        "cat_8f3kQ2x9",
+    ],
+)
+def test_an_id_is_no_title_unless_it_has_a_name(told: str | None) -> None:
+    assert words.category({"counselor_category": told}, {}) == "Coaching session"
+    if told:
+        assert words.category({"counselor_category": told}, {told: "College"}) == "College"
+        assert words.category({"counselor_category": told.upper()}, {told.lower(): "College"}) == "College"
 
 
 def row(seconds: float, **figures: Any) -> dict[str, Any]:

@@ -81,3 +81,12 @@ def test_a_cookie_name_that_no_browser_sends_is_refused(told: str) -> None:
 
 def test_every_setting_is_described() -> None:
     assert all(field.description for field in WebSettings.model_fields.values())
+
+
+def test_categories_are_named_in_json_and_what_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEB_CATEGORY_NAMES", '{"17": "College"}')
+    assert WebSettings(_env_file=None).web_category_names == {"17": "College"}
+    for wrong in ("{", "[1]", '{"17": {}}'):
+        monkeypatch.setenv("WEB_CATEGORY_NAMES", wrong)
+        with pytest.raises(ValidationError, match="web_category_names"):
+            WebSettings(_env_file=None)

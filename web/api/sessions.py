@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from agent.session import subtitles
@@ -12,9 +12,11 @@ from db import client_saves, history
 from web.api.shown import Found, Saved, SessionDetail, SessionPage, SessionSummary, participant
 from web.api.told import Mode, Status, ToldSession, ToldStatus
 from web.auth import SignedIn
+from web.bodies import large_body, told_by
 from web.cursor import cursor_after, place
 from web.problems import Problem, not_found, responses
 from web.record import Record, load
+from web.threads import in_thread
 
 router = APIRouter(prefix="/api", tags=["sessions"])
 LARGEST_PAGE = 100
@@ -33,33 +35,32 @@ MEDIA = {Form.TXT: "text/plain", Form.VTT: "text/vtt", Form.SRT: "application/x-
 WRITERS = {Form.TXT: subtitles.text, Form.VTT: subtitles.webvtt, Form.SRT: subtitles.subrip}
 
 
-@router.post(
-    "/v1/sessions/save", responses={201: {"model": Saved}, **responses(400, 401, 403, 404, 413, 422)}
-)
-@router.post("/sessions/save", responses={201: {"model": Saved}, **responses(400, 401, 403, 404, 413, 422)})
-async def save(request: Request, response: Response, viewer: SignedIn, told: ToldSession) -> Saved:
+_SAVING: dict[str, Any] = {
+    "responses": {201: {"model": Saved}, **responses(400, 401, 403, 404, 413, 422)},
+    "openapi_extra": told_by(ToldSession),
+}
+
+
+@router.post("/v1/sessions/save", **_SAVING)
+@router.post("/sessions/save", **_SAVING)
+async def save(
+    request: Request,
+    response: Response,
+    viewer: SignedIn,
+    told: Annotated[ToldSession, Depends(large_body(ToldSession))],
+) -> Saved:
     """Save a finished session; repeat it as often as you like.
 
-    The recorder's save and this one become one record, in which field by field the fuller wins. Of a session
-    that a recorder has had, start, end and status are the recorder's. 201 when it was not known before.
+    Figures may be numbers or their text; loss above 100 % counts as 100; blank lines and unknown fields are
+    left out; the body is JSON whatever its `Content-Type` says. The recorder's save and this one become one
+    record, in which field by field the fuller wins. Of a session that a recorder has had, start, end and
+    status are the recorder's. 201 when it was not known before.
     """
     if told.user_id not in (None, viewer.user_id) and not viewer.admin:
         raise Problem(403, "is not the token's user", field="user_id")
-    quality = told.quality_metrics.model_dump(exclude_none=True) if told.quality_metrics else None
+    client_record = await in_thread(_told, told, request.app.state.recorder.recorder_room_prefix)
     saved = await client_saves.save(
-        request.app.state.pool,
-        viewer,
-        told.user_id or viewer.user_id,
-        client_saves.Told(
-            told.session_id,
-            f"{request.app.state.recorder.recorder_room_prefix}{told.session_id}",
-            told.mode,
-            told.start_time,
-            told.counselor_category or None,
-            told.end_time,
-            [words.stored() for words in sorted(told.transcript, key=lambda w: w.timestamp)],
-            quality or None,
-        ),
+        request.app.state.pool, viewer, told.user_id or viewer.user_id, client_record
     )
     if saved is None:
         raise not_found()
@@ -69,6 +70,19 @@ async def save(request: Request, response: Response, viewer: SignedIn, told: Tol
         created=saved.created,
         mode=saved.mode,
         message="Session saved to your history",
+    )
+
+
+def _told(told: ToldSession, room_prefix: str) -> client_saves.Told:
+    return client_saves.Told(
+        told.session_id,
+        f"{room_prefix}{told.session_id}",
+        told.mode,
+        told.start_time,
+        told.counselor_category,
+        told.end_time,
+        told.words(),
+        told.quality_metrics.stored() if told.quality_metrics else None,
     )
 
 
@@ -93,24 +107,30 @@ async def sessions(
     )
 
 
-@router.get("/sessions/{session_id:uuid}", responses=responses(401, 404, 422))
-async def session(request: Request, viewer: SignedIn, session_id: UUID) -> SessionDetail:
+@router.get("/sessions/{session_id:uuid}", response_model=SessionDetail, responses=responses(401, 404, 422))
+async def session(request: Request, viewer: SignedIn, session_id: UUID) -> Response:
     """One session; while it goes on, as far as it is known."""
-    return _detail(await load(request.app.state.pool, viewer, session_id))
+    return await in_thread(_detail, await load(request.app.state.pool, viewer, session_id))
 
 
-@router.patch("/sessions/{session_id:uuid}", responses=responses(400, 401, 403, 404, 413, 422))
-async def tell_status(
-    request: Request, viewer: SignedIn, session_id: UUID, told: ToldStatus
-) -> SessionDetail:
-    """Tell that a session goes on, or is over.
+@router.patch(
+    "/sessions/{session_id:uuid}",
+    response_model=SessionDetail,
+    responses=responses(400, 401, 403, 404, 413, 422),
+)
+async def tell_status(request: Request, viewer: SignedIn, session_id: UUID, told: ToldStatus) -> Response:
+    """Tell that a session goes on, or is over, and since when.
 
     Of a session that a recorder has had, the recorder knows: it stays as it is. The answer is what holds.
+    Without `ended_at` a session ends `duration_seconds` after its start or, where that is not told either,
+    now. An end before the start in one request is refused; one before the start that is known already counts
+    as that start.
     """
     pool = request.app.state.pool
-    if await client_saves.tell_status(pool, viewer, session_id, told.status) is None:
+    times = client_saves.Times(told.started_at, told.ended_at, told.duration_seconds)
+    if await client_saves.tell_status(pool, viewer, session_id, told.status, times) is None:
         raise not_found()
-    return _detail(await load(pool, viewer, session_id))
+    return await in_thread(_detail, await load(pool, viewer, session_id))
 
 
 _FILES: dict[str, Any] = {
@@ -130,9 +150,13 @@ _FILES: dict[str, Any] = {
 async def transcript(request: Request, viewer: SignedIn, session_id: UUID, form: Form) -> Response:
     """The words, as JSON, plain text, WebVTT or SubRip."""
     record = await load(request.app.state.pool, viewer, session_id)
+    return await in_thread(_file, record, form)
+
+
+def _file(record: Record, form: Form) -> Response:
     words = record.row["transcript"]
     # Where nobody but a client tells of a session, the file's name says so; else each line of theirs does.
-    name = f"{'' if record.recorded else 'told-'}session-{session_id}.{form}"
+    name = f"{'' if record.recorded else 'told-'}session-{record.row['session_id']}.{form}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     if form is Form.JSON:
         return JSONResponse(words, headers=headers)
@@ -148,6 +172,7 @@ def _summary(row: dict[str, Any]) -> SessionSummary:
     return SessionSummary(**row, coverage=row["coverage_share"], found=found)
 
 
-def _detail(record: Record) -> SessionDetail:
+def _detail(record: Record) -> Response:
     people = [participant(row) for row in record.participants]
-    return SessionDetail(**record.row, conversation=record.conversation(), participants=people)
+    detail = SessionDetail(**record.row, conversation=record.conversation(), participants=people)
+    return Response(detail.model_dump_json(by_alias=True), media_type="application/json")

@@ -1,27 +1,47 @@
-"""What clients may send, checked before anything is written."""
+"""What clients may send, checked before anything is written.
 
-from datetime import datetime
+A student's save is worth more than its form: figures come as numbers or as their text (`toFixed`), a blank
+line is dropped, a field that nobody knows is ignored. What cannot be understood is refused by the name of its
+field.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    WithJsonSchema,
+    field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from agent.session.events import iso
 from agent.session.rooms import storable
+from web.api.figures import LONGEST, Count, Figure, Percentage, Seconds
 
 MOST_ENTRIES = 20_000
-_ROUNDING = 2  # seconds by which a told duration may differ from end minus start
-_LONGEST = 7 * 24 * 3600
+MOST_IDENTITIES = 100  # who has more writes something else there, and every page would have to list them
+_ROUNDING = 2  # seconds by which a duration may differ from end minus start
 _EXAMPLE_ID = "0b9ec1a0-6a0e-4c57-9a43-5d2f6f1f3a10"
+_SPEAKERS = {
+    "user": "user",
+    "student": "user",
+    "counselor": "counselor",
+    "counsellor": "counselor",
+    "coach": "counselor",
+    "assistant": "counselor",
+    "agent": "counselor",
+    "participant": "participant",
+}
+# LiveKit's own word for no connection is no average of one.
+_QUALITIES = {word: word for word in ("excellent", "good", "fair", "poor", "unknown")} | {"lost": "poor"}
 
 
 def _is_text(value: Any) -> Any:
@@ -33,34 +53,81 @@ def _is_text(value: Any) -> Any:
 def _in_our_time(value: datetime) -> datetime:
     if not 2000 <= value.year < 2100:
         raise PydanticCustomError("far_away", "should be in this century")
-    return value
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
-def _not_blank(value: str) -> str:
-    if not (kept := storable(value).strip()):
-        raise PydanticCustomError("blank", "should not be blank")
-    return kept
+def _spoken(value: str) -> str:
+    return storable(value).strip()
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_is_text), AfterValidator(_in_our_time)]
-Text = Annotated[str, Field(max_length=16_384), AfterValidator(_not_blank)]
+def _none_if_blank(value: str | None) -> str | None:
+    return (value or "").strip() or None
+
+
+def _text_of_number(value: Any) -> Any:
+    return str(value) if type(value) is int and abs(value) < 2**63 else value
+
+
+def _speaker(value: Any) -> str:
+    if not isinstance(value, str) or (speaker := _SPEAKERS.get(value.strip().lower())) is None:
+        raise PydanticCustomError("speaker", "should be user, counselor or participant")
+    return speaker
+
+
+def _quality(value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or (quality := _QUALITIES.get(value.strip().lower() or "unknown")) is None:
+        raise PydanticCustomError("quality", "should be excellent, good, fair, poor or unknown")
+    return quality
+
+
+Moment = Annotated[datetime, BeforeValidator(_is_text), AfterValidator(_in_our_time)]
+Spoken = Annotated[str, Field(max_length=16_384), AfterValidator(_spoken)]
 Name = Annotated[str, Field(max_length=256), AfterValidator(storable)]
+Category = Annotated[
+    Name | None,
+    BeforeValidator(_text_of_number, json_schema_input_type=Name | int | None),
+    AfterValidator(_none_if_blank),
+]
 Mode = Literal["voice", "video"]
 Status = Literal["in_progress", "completed"]
-Figure = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+Speaker = Annotated[
+    Literal["user", "counselor", "participant"],
+    BeforeValidator(_speaker),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "description": "`user`, `counselor` or `participant`; `student` is the user, and `coach`, "
+            "`assistant` and `agent` are the counselor",
+            "examples": ["user"],
+        }
+    ),
+]
+Quality = Annotated[
+    Literal["excellent", "good", "fair", "poor", "unknown"] | None,
+    BeforeValidator(_quality),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string"}, {"type": "null"}],
+            "description": "`excellent`, `good`, `fair`, `poor` or `unknown`, in any case",
+            "examples": ["good"],
+        }
+    ),
+]
 
 
 class Told(BaseModel):
-    """Unknown fields are refused: a mistyped one would be lost without a word."""
+    """Unknown fields are ignored: a client that sends one more keeps its session all the same."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class ToldWords(Told):
-    """One utterance."""
+    """One utterance. A time without a zone is UTC; one without words is dropped."""
 
-    speaker: Literal["user", "counselor", "participant"]
-    text: Text = Field(examples=["I want to study biology."])
+    speaker: Speaker
+    text: Spoken = Field(examples=["I want to study biology."])
     timestamp: Moment = Field(description="When the words began", examples=["2026-01-31T10:00:12.500Z"])
     end: Moment | None = Field(None, description="When they ended", examples=["2026-01-31T10:00:15Z"])
     identity: Name | None = Field(None, description="LiveKit identity", examples=["student-1"])
@@ -86,12 +153,20 @@ class ToldWords(Told):
 
 
 class ToldQuality(Told):
-    """How good the client found the call."""
+    """How good the client found the call. Each figure is a number or its text; further keys are ignored."""
 
     average_bitrate: Figure | None = Field(None, description="kbit/s", examples=[452.0])
     average_fps: Figure | None = Field(None, examples=[14.8])
-    packet_loss_percentage: Figure | None = Field(None, le=100, examples=[0.4])
-    connection_quality_average: Literal["excellent", "good", "fair", "poor", "unknown"] | None = None
+    packet_loss_percentage: Percentage | None = Field(
+        None, description="Above 100 it counts as 100", examples=[0.4]
+    )
+    connection_quality_average: Quality = None
+    total_readings: Count | None = Field(None, description="How many readings these are of", examples=[142])
+
+    def stored(self) -> dict[str, Any] | None:
+        """As the record has it, marked as the client's own; None where nothing is told."""
+        told = self.model_dump(exclude_none=True)
+        return {**told, "source": "client"} if told else None
 
 
 class ToldSession(Told):
@@ -101,26 +176,61 @@ class ToldSession(Told):
     mode: Mode
     start_time: Moment = Field(examples=["2026-01-31T10:00:00Z"])
     end_time: Moment = Field(examples=["2026-01-31T10:23:45Z"])
-    duration_seconds: int | None = Field(None, ge=0, le=_LONGEST, strict=True, examples=[1425])
-    counselor_category: Name | None = Field(None, examples=["college"])
-    transcript: list[ToldWords] = Field(default_factory=list, max_length=MOST_ENTRIES)
+    duration_seconds: Seconds | None = Field(None, examples=[1425])
+    counselor_category: Category = Field(None, examples=["college"])
+    transcript: list[ToldWords] | None = Field(None, max_length=MOST_ENTRIES)
     quality_metrics: ToldQuality | None = None
     user_id: UUID | None = Field(None, description="Whose session; staff only, else the token's user")
 
+    @field_validator("transcript")
+    @classmethod
+    def _few_enough(cls, words: list[ToldWords] | None) -> list[ToldWords] | None:
+        if _more_than(MOST_IDENTITIES, (entry.identity for entry in words or ())):
+            raise PydanticCustomError(
+                "identities", "has more than {most} different identities", {"most": MOST_IDENTITIES}
+            )
+        return words
+
     @model_validator(mode="after")
     def _times_agree(self) -> Self:
-        lasted = (self.end_time - self.start_time).total_seconds()
-        if lasted < 0:
-            raise PydanticCustomError("end_before_start", "end_time is before start_time")
-        if lasted > _LONGEST:
-            raise PydanticCustomError("too_long", "end_time is more than 7 days after start_time")
-        if self.duration_seconds is not None and abs(lasted - self.duration_seconds) > _ROUNDING:
-            raise PydanticCustomError("contradiction", "duration_seconds contradicts start_time and end_time")
+        _agree(self.start_time, self.end_time, self.duration_seconds, ("start_time", "end_time"))
         return self
+
+    def words(self) -> list[dict[str, Any]]:
+        """What was said, in order, as the record has it."""
+        spoken = (entry for entry in self.transcript or () if entry.text)
+        return [entry.stored() for entry in sorted(spoken, key=lambda entry: entry.timestamp)]
+
+
+def _more_than(most: int, values: Iterable[str | None]) -> bool:
+    return len(set(values) - {None}) > most
+
+
+def _agree(begin: datetime, end: datetime, duration: float | None, names: tuple[str, str]) -> None:
+    """Raise `PydanticCustomError` where an end, a beginning and what lies between contradict one another."""
+    lasted, (start_name, end_name) = (end - begin).total_seconds(), names
+    told = {"start": start_name, "end": end_name}
+    if lasted < 0:
+        raise PydanticCustomError("end_before_start", "{end} is before {start}", told)
+    if lasted > LONGEST:
+        raise PydanticCustomError("too_long", "{end} is more than 7 days after {start}", told)
+    if duration is not None and abs(lasted - duration) > _ROUNDING:
+        raise PydanticCustomError("contradiction", "duration_seconds contradicts {start} and {end}", told)
 
 
 class ToldStatus(Told):
+    """What a client knows first. Times without a zone are UTC."""
+
     status: Status
+    started_at: Moment | None = Field(None, examples=["2026-01-31T10:00:00Z"])
+    ended_at: Moment | None = Field(None, examples=["2026-01-31T10:23:45Z"])
+    duration_seconds: Seconds | None = Field(None, examples=[1425])
+
+    @model_validator(mode="after")
+    def _times_agree(self) -> Self:
+        if self.started_at and self.ended_at:
+            _agree(self.started_at, self.ended_at, self.duration_seconds, ("started_at", "ended_at"))
+        return self
 
 
 class ToldJoin(Told):
@@ -149,4 +259,4 @@ class Admission(Told):
     )
     room_config: dict[str, Any] | None = Field(None, description="Not yours to set: must be absent or null")
     mode: Mode = "video"
-    counselor_category: Name | None = Field(None, examples=["college"])
+    counselor_category: Category = Field(None, examples=["college"])

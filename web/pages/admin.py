@@ -1,5 +1,6 @@
 """`/admin`: for staff. Who records what just now, what waits, and a button that cleans up."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -30,11 +31,12 @@ async def admin(
 ) -> Response:
     """`completed`: how many sessions the clean-up just asked for has completed."""
     found = await show(request, viewer)
+    categories = request.app.state.settings.web_category_names
     return page(
         "admin.html",
         viewer=viewer,
         cards=_cards(found),
-        sessions=[_session(session, found.at) for session in found.sessions],
+        sessions=[_session(session, found.at, categories) for session in found.sessions],
         more=found.more,
         workers=[_worker(worker) for worker in found.workers],
         given_up=found.rooms_given_up,
@@ -89,7 +91,7 @@ def _cards(found: Overview) -> list[dict[str, Any]]:
     ]
 
 
-def _session(session: UnderWay, at: datetime) -> dict[str, Any]:
+def _session(session: UnderWay, at: datetime, categories: Mapping[str, str]) -> dict[str, Any]:
     left = (session.lease_expires_at - at).total_seconds() if session.lease_expires_at else None
     if session.recorded:
         state, word = "good", "Recorded"
@@ -99,7 +101,7 @@ def _session(session: UnderWay, at: datetime) -> dict[str, Any]:
         state, word = "unknown", "Told by a client only"
     return {
         "id": session.session_id,
-        "title": words.category(session.model_dump()),
+        "title": words.category(session.model_dump(), categories),
         "mode": session.mode,
         "room": session.room_name,
         "start": session.start_time,

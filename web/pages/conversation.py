@@ -13,7 +13,11 @@ SHORT = 1.0  # seconds; a microphone's first moments are listed, but do not inte
 
 def passages(record: Record, colours: Mapping[str, int], missed: Sequence[Row]) -> list[Row]:
     """Utterances and `gaps` in order of time; `first`: somebody else spoke before."""
-    said = [_utterance(record, entry, colours) for entry in record.row["transcript"]]
+    names, tellers = record.names, record.tellers
+    said = [
+        _utterance(record.start, names, entry, colours) | {"told_by": _teller(tellers, entry)}
+        for entry in record.row["transcript"]
+    ]
     missing = [gap for gap in missed if gap["hides_words"] and gap["seconds"] >= SHORT]
     ordered = sorted([*said, *missing], key=lambda p: (p["begin"], p["kind"]))
     before = None
@@ -26,45 +30,53 @@ def passages(record: Record, colours: Mapping[str, int], missed: Sequence[Row]) 
 
 def gaps(record: Record) -> list[dict[str, Any]]:
     """What was missed, in words."""
-    return [_gap(record, gap) for gap in record.row["gaps"]]
+    names = record.names
+    return [_gap(record.start, names, gap) for gap in record.row["gaps"]]
 
 
-def _utterance(record: Record, entry: Mapping[str, Any], colours: Mapping[str, int]) -> dict[str, Any]:
+def _teller(tellers: Mapping[str, str], entry: Mapping[str, Any]) -> str | None:
+    """Whose client told it; None for what was heard, or sent in the room."""
+    told_by = entry.get("told_by")
+    return tellers.get(told_by, "a participant") if told_by else None
+
+
+def _utterance(
+    start: datetime, names: Mapping[str, str], entry: Mapping[str, Any], colours: Mapping[str, int]
+) -> dict[str, Any]:
     begin = datetime.fromisoformat(entry["timestamp"])
     end = datetime.fromisoformat(entry.get("end") or entry["timestamp"])
     identity = voice_of(entry)
-    after = (begin - record.start).total_seconds()
+    after = (begin - start).total_seconds()
     return {
         "kind": "words",
-        "id": anchor(record.start, begin),
+        "id": anchor(start, begin),
         "begin": round(after, 3),
-        "end": round((max(end, begin) - record.start).total_seconds(), 3),
+        "end": round((max(end, begin) - start).total_seconds(), 3),
         "clock": clock(after),
         "at": begin,
-        "who": record.names.get(identity) or identity,
+        "who": names.get(identity) or identity,
         "colour": colours.get(identity, 0),
         "speaker": entry["speaker"],
         "text": entry["text"],
         "language": entry.get("language"),
-        "told_by": record.teller(entry),
         "played": entry.get("track") is not None,
         "sent": entry.get("source") == "data",
     }
 
 
-def _gap(record: Record, gap: Mapping[str, Any]) -> dict[str, Any]:
+def _gap(start: datetime, names: Mapping[str, str], gap: Mapping[str, Any]) -> dict[str, Any]:
     begin, until = (datetime.fromisoformat(gap[key]) for key in ("from", "until"))
     identity = gap.get("identity")
     seconds = (until - begin) / timedelta(seconds=1)
     return {
         "kind": "gap",
-        "begin": round((begin - record.start).total_seconds(), 3),
+        "begin": round((begin - start).total_seconds(), 3),
         "at": begin,
         "until": until,
-        "clock": clock((begin - record.start).total_seconds()),
+        "clock": clock((begin - start).total_seconds()),
         "seconds": seconds,
         "duration": duration(seconds) if seconds >= SHORT else f"{seconds:.1f}s",
-        "who": (record.names.get(identity) or identity) if identity else "Everybody",
+        "who": (names.get(identity) or identity) if identity else "Everybody",
         "identity": identity,
         "what": gap["what"],
         "hides_words": gap["what"] in ("transcript", "everything"),

@@ -1,5 +1,6 @@
 """`/session-history`: the list, one session, and what keeps them live."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -9,6 +10,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from db import history
+from db.viewer import Viewer
 from web.auth import OfPage
 from web.cursor import cursor_after, place
 from web.pages import changes, words
@@ -16,7 +18,8 @@ from web.pages.conversation import anchor
 from web.pages.detail import view
 from web.pages.rendering import page
 from web.pages.room import has_rooms
-from web.record import load
+from web.record import Record, load
+from web.threads import in_thread
 
 router = APIRouter(include_in_schema=False)
 PAGE = 20
@@ -48,7 +51,7 @@ async def sessions(
     return page(
         "history.html",
         viewer=viewer,
-        lines=[_line(row) for row in found.sessions],
+        lines=[_line(row, request.app.state.settings.web_category_names) for row in found.sessions],
         q=q,
         mode=mode,
         status=status,
@@ -70,7 +73,11 @@ async def list_changes(request: Request, viewer: OfPage) -> StreamingResponse:
 @router.get("/session-history/{session_id:uuid}")
 async def session(request: Request, viewer: OfPage, session_id: UUID) -> Response:
     record = await load(request.app.state.pool, viewer, session_id, readings=True)
-    return page("session.html", viewer=viewer, s=view(record, datetime.now(UTC)))
+    return await in_thread(_session, viewer, record, request.app.state.settings.web_category_names)
+
+
+def _session(viewer: Viewer, record: Record, categories: Mapping[str, str]) -> Response:
+    return page("session.html", viewer=viewer, s=view(record, datetime.now(UTC), categories))
 
 
 @router.get("/session-history/{session_id:uuid}/changes")
@@ -78,19 +85,19 @@ async def session_changes(request: Request, viewer: OfPage, session_id: UUID) ->
     return changes.stream(request, viewer, session_id)
 
 
-def _line(row: dict[str, Any]) -> dict[str, Any]:
+def _line(row: dict[str, Any], categories: Mapping[str, str]) -> dict[str, Any]:
     found = row.get("line")
     going_on = row["status"] == "in_progress"
     so_far = (datetime.now(UTC) - row["start_time"]).total_seconds() if going_on else None
     return {
         "id": row["session_id"],
-        "title": words.category(row),
+        "title": words.category(row, categories),
         "mode": row["mode"],
         "start": row["start_time"],
         "in_progress": going_on,
         "duration": words.duration(so_far if going_on else row["duration_seconds"]),
         "participants": row["participants"],
-        "quality": words.quality(row["quality_metrics"]),
+        "quality": words.quality(row["quality_metrics"], row["mode"]),
         "found": found and found["text"],
         "anchor": anchor(row["start_time"], datetime.fromisoformat(found["said_at"])) if found else "",
     }

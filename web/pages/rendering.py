@@ -10,6 +10,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from web.pages import words
+
 _HERE = Path(__file__).parents[1]
 STATIC = _HERE / "static"
 _FROM_NPM = _HERE.parent / "package-lock.json"
@@ -34,6 +36,7 @@ _templates = Environment(
 _templates.filters["short"] = lambda user_id: str(user_id)[:8]
 _templates.filters["known_as"] = lambda viewer: viewer.name or f"user {str(viewer.user_id)[:8]}"
 _templates.globals["static"] = f"/static/{_version()}"
+_templates.filters["rounded"] = words.rounded
 STATIC_PATH = str(_templates.globals["static"])
 
 

@@ -41,7 +41,7 @@ async def room(
     answer = page(
         "room.html",
         viewer=viewer,
-        title=words.category(row) if row else "New session",
+        title=words.category(row, request.app.state.settings.web_category_names) if row else "New session",
         mode=row["mode"] if row else "",
         over=bool(row and row["status"] == "completed"),
         room_name=f"{recorder.recorder_room_prefix}{session}" if session else "",
