@@ -95,6 +95,7 @@ async def tell_status(
     async with seen_by(pool, viewer) as connection:
         told = (times.started_at, times.ended_at, times.duration_seconds)
         await connection.execute(queries["tell_status"], viewer.only, session_id, status, *told)
+        await connection.execute(queries["note_client"], viewer.only, session_id)
         await connection.execute(queries["end_told_stays"], session_id)
         row = await connection.fetchrow(queries["one_session"], viewer.only, session_id)
     return dict(row) if row else None

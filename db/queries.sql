@@ -441,6 +441,11 @@ from (
 where s.session_id = $2 and ($1::uuid is null or s.user_id = $1) and s.lease_epoch = 0
   and (s.status <> $3 or coalesce($4, $5) is not null or $6 is not null)
 
+-- name: note_client
+-- A client is there that tells of its session: it is not one that was only opened (`remove_unused`).
+update sessions set client_record = '{}'
+where session_id = $2 and ($1::uuid is null or user_id = $1) and lease_epoch = 0 and client_record is null
+
 -- name: tell_join
 insert into video_participants (session_id, user_id, name, role) values ($1, $2, $3, $4) returning *
 

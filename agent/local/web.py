@@ -48,8 +48,7 @@ class WebServer:
             "WEB_JWT_SECRET": self._secret,
             "WEB_HOST": LOOPBACK,
             "WEB_PORT": str(self._port),
-            **_LINKS,
-        }
+        } | _LINKS
         self._child = ChildProcess(
             "the web part",
             [sys.executable, "-m", "web"],

@@ -3,6 +3,7 @@
 Nothing that was said is ever logged.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, cast
 
 from fastapi import FastAPI, File, Form, Request, UploadFile
@@ -30,6 +31,7 @@ def create_app(model: str) -> FastAPI:
     app = FastAPI(title="Local Whisper", docs_url=None, redoc_url=None, openapi_url=None)
     transcriber = Transcriber(model)
     _answer_errors_as_openai(app)
+    app.middleware("http")(_refuse_pages)
 
     @app.get("/health")
     async def health() -> dict[str, str]:
@@ -63,6 +65,13 @@ def create_app(model: str) -> FastAPI:
         return respond(heard, response_format, words=words)
 
     return app
+
+
+async def _refuse_pages(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Any page that a developer looks at could put it to work: browsers say for whom they ask."""
+    if "origin" in request.headers:
+        return _error(403, "Pages in a browser are not served.", "origin_not_allowed")
+    return await answer(request)
 
 
 def _check_file(file: UploadFile) -> None:

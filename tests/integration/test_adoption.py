@@ -3,16 +3,21 @@
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from livekit.api import CreateRoomRequest, LiveKitAPI
 
 from agent.abandoned import complete_abandoned
+from agent.local.postgres import EmbeddedPostgres
+from agent.local.sfu import Sfu
 from agent.session.events import ParticipantJoined, ParticipantLeft, SessionEnded
 from agent.session.rooms import SessionInfo
 from agent.turns import add_to_session
+from bench.stack import connected, new_room, running_stack, until
 from db import fleet, sessions
 from db.pool import migrate, open_pool
 from tests.integration.test_cli import agent
@@ -351,3 +356,41 @@ async def test_a_user_who_may_not_make_tables_is_told_so(dsn: str, platform: Con
     assert refused.returncode == 2
     (line,) = refused.stderr.splitlines()
     assert "InsufficientPrivilegeError" in line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("schema", ["public", "coaching"])
+async def test_a_worker_records_beside_or_in_what_was_there(
+    sfu_of_its_own: Sfu, postgres_of_its_own: EmbeddedPostgres, whisper_url: str, tmp_path: Path, schema: str
+) -> None:
+    postgres, room = postgres_of_its_own, new_room()
+    async with connected(postgres.dsn) as connection:
+        await connection.execute("drop schema public cascade; create schema public")
+        await platform_with(connection, **WHOLE)
+        await connection.execute(f"create schema if not exists {schema}")
+    dsn = f"{postgres.dsn}&options=-csearch_path%3D{schema}"
+    await migrate(dsn)
+    with running_stack(sfu_of_its_own, postgres, whisper_url, tmp_path, DATABASE_URL=dsn) as stack:
+        metadata = json.dumps({"user_id": str(uuid4())})  # whom the platform's table does not have
+        async with LiveKitAPI(stack.sfu.url, stack.sfu.api_key, stack.sfu.api_secret) as livekit:
+            await livekit.room.create_room(CreateRoomRequest(name=room, metadata=metadata))
+        async with stack.joining(room, "student-1", microphone=False) as student:
+            await until(lambda: stack.log("session_claimed", room=room))
+            await student.send("transcript", {"text": "Written down."})
+            await until(lambda: journaled(dsn, "Written down."))
+        await until(lambda: stack.log("session_finished", room=room))
+    async with await open_pool(dsn) as pool:
+        record = await sessions.load_record(pool, UUID(room.removeprefix("coaching-")))
+        assert await pool.fetchval("select count(*) from sessions") == (2 if schema == "public" else 1)
+    assert record is not None
+    assert record["status"] == "completed"
+    assert [entry["text"] for entry in record["transcript"]] == ["Written down."]
+
+
+async def journaled(dsn: str, text: str) -> bool:
+    async with connected(dsn) as connection:
+        return bool(
+            await connection.fetchval(
+                "select exists (select from session_events where data ->> 'text' = $1)", text
+            )
+        )

@@ -122,7 +122,7 @@ async def test_a_session_that_nobody_entered_goes_away_and_nothing_else_does(
 ) -> None:
     user_id = uuid4()
     async with serving(dsn, sfu) as web:
-        unused, told_of, saved, ended, entered = [await opened(web, user_id) for _ in range(5)]
+        unused, told_of, saved, ended, begun, entered = [await opened(web, user_id) for _ in range(6)]
         await pool.execute(
             "update sessions set created_at = now() - interval '11 minutes',"
             " updated_at = now() - interval '11 minutes'"
@@ -133,15 +133,16 @@ async def test_a_session_that_nobody_entered_goes_away_and_nothing_else_does(
         assert (await client.post("/api/coaching/participants", json=join)).status_code == 201
         told = finished(UUID(saved["session_id"]))
         assert (await client.post("/api/sessions/save", json=told)).status_code < 300
+        on = {"status": "in_progress"}
+        assert (await client.patch(f"/api/sessions/{begun['session_id']}", json=on)).status_code == 200
         over = {"status": "completed"}
         assert (await client.patch(f"/api/sessions/{ended['session_id']}", json=over)).status_code == 200
-        await pool.execute("update sessions set updated_at = now() where status = 'completed'")
         caller = Caller.joining(sfu.url, sfu.api_key, sfu.api_secret, entered["room_name"], "student-1")
         async with caller:
             (line,) = clean_up(sfu, dsn, tmp_path, "cleaned_up")
         assert line["removed"] == 1
         assert (await client.get(f"/api/sessions/{unused['session_id']}")).status_code == 404
-        for kept in (told_of, saved, ended, entered, young):
+        for kept in (told_of, saved, ended, begun, entered, young):
             assert (await client.get(f"/api/sessions/{kept['session_id']}")).status_code == 200
 
 

@@ -194,6 +194,13 @@ async def test_whisper_hears_a_known_sentence(whisper_url: str) -> None:
     assert as_spoken(answer.json()["text"]) == words
 
 
+async def test_whisper_does_not_work_for_any_page_that_is_open_in_a_browser(whisper_url: str) -> None:
+    async with httpx.AsyncClient(timeout=120, headers={"Origin": "https://any.example"}) as page:
+        files = {"file": ("file.flac", sentence("austen-0880")[0])}
+        answer = await page.post(f"{whisper_url}/audio/transcriptions", files=files)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "origin_not_allowed")
+
+
 async def test_whisper_tells_when_each_word_was_said(whisper_url: str) -> None:
     sound, words = sentence("austen-0930")
     fields = {"response_format": "verbose_json", "timestamp_granularities[]": "word"}

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from agent.session.user_ids import user_id
 from db.pool import Pool
 from tests.integration.web_client import Web, finished, token
 
@@ -298,3 +299,16 @@ async def test_health_and_metrics(web: Web) -> None:
     await nobody.get(f"/api/sessions/{uuid4()}")
     counted = (await nobody.get("/metrics")).text
     assert 'route="/api/sessions/{session_id}",status="401"' in counted
+
+
+async def test_a_platforms_own_user_ids_are_the_same_person_everywhere(web: Web) -> None:
+    told = finished()
+    me = web.user("user_2abc")  # type: ignore[arg-type]
+    assert (await me.post("/api/sessions/save", json=told | {"user_id": "user_2abc"})).status_code == 201
+    assert (await me.post("/api/sessions/save", json=told | {"user_id": "user_2abd"})).status_code == 403
+    join = {"sessionId": told["session_id"], "userId": "user_2abc", "name": "Sam"}
+    stay = (await me.post("/api/coaching/participants", json=join)).json()
+    session = (await me.get(f"/api/sessions/{told['session_id']}")).json()
+    assert stay["userId"] == session["user_id"] == str(user_id("user_2abc"))
+    blank = await me.post("/api/coaching/participants", json=join | {"userId": " "})
+    assert (blank.status_code, blank.json()["errors"][0]["field"]) == (422, "userId")

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
+from agent.session.user_ids import user_id
 from db import attendance
 from web.api.shown import Participant, participant
 from web.api.told import ToldJoin, ToldLeave
@@ -21,7 +22,9 @@ router = APIRouter(prefix="/api/coaching", tags=["participants"])
 )
 async def join(request: Request, response: Response, viewer: SignedIn, told: ToldJoin) -> Participant:
     """Somebody joins a session of yours. 200 with the stay that goes on, when they are there already."""
-    stay = await attendance.join(request.app.state.pool, viewer, told.session_id, told.user_id, told.name)
+    who = user_id(told.user_id, request.app.state.recorder.web_user_id_namespace)
+    assert who is not None  # `ToldJoin` takes nobody else
+    stay = await attendance.join(request.app.state.pool, viewer, told.session_id, who, told.name)
     if stay is None:
         raise not_found()
     row, created = stay

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from agent.session import subtitles
+from agent.session.user_ids import user_id
 from db import client_saves, history
 from web.api.shown import Found, Saved, SessionDetail, SessionPage, SessionSummary, participant
 from web.api.told import Mode, Status, ToldSession, ToldStatus
@@ -52,16 +53,15 @@ async def save(
     """Save a finished session; repeat it as often as you like.
 
     Figures may be numbers or their text; loss above 100 % counts as 100; blank lines and unknown fields are
-    left out; the body is JSON whatever its `Content-Type` says. The recorder's save and this one become one
-    record, in which field by field the fuller wins. Of a session that a recorder has had, start, end and
-    status are the recorder's. 201 when it was not known before.
+    left out; the body is JSON whatever its `Content-Type` says. Of a session that a recorder has had, words,
+    start, end and status are the recorder's: what is told stands beside them. 201 when it was not known.
     """
-    if told.user_id not in (None, viewer.user_id) and not viewer.admin:
+    recorder = request.app.state.recorder
+    of_user = user_id(told.user_id, recorder.web_user_id_namespace) or viewer.user_id
+    if of_user != viewer.user_id and not viewer.admin:
         raise Problem(403, "is not the token's user", field="user_id")
-    client_record = await in_thread(_told, told, request.app.state.recorder.recorder_room_prefix)
-    saved = await client_saves.save(
-        request.app.state.pool, viewer, told.user_id or viewer.user_id, client_record
-    )
+    client_record = await in_thread(_told, told, recorder.recorder_room_prefix)
+    saved = await client_saves.save(request.app.state.pool, viewer, of_user, client_record)
     if saved is None:
         raise not_found()
     response.status_code = 201 if saved.created else 200

@@ -24,6 +24,7 @@ from pydantic_core import PydanticCustomError
 
 from agent.session.events import iso
 from agent.session.rooms import storable
+from agent.session.user_ids import user_id
 from web.api.figures import LONGEST, Count, Figure, Percentage, Seconds
 
 MOST_ENTRIES = 20_000
@@ -60,6 +61,12 @@ def _spoken(value: str) -> str:
     return storable(value).strip()
 
 
+def _names_somebody(value: str) -> str:
+    if user_id(value) is None:
+        raise PydanticCustomError("user_id", "should be a user's id")
+    return value
+
+
 def _none_if_blank(value: str | None) -> str | None:
     return (value or "").strip() or None
 
@@ -82,6 +89,7 @@ def _quality(value: Any) -> str | None:
     return quality
 
 
+UserId = Annotated[str, Field(max_length=256), AfterValidator(_names_somebody)]  # a platform's own
 Moment = Annotated[datetime, BeforeValidator(_is_text), AfterValidator(_in_our_time)]
 Spoken = Annotated[str, Field(max_length=16_384), AfterValidator(_spoken)]
 Name = Annotated[str, Field(max_length=256), AfterValidator(storable)]
@@ -180,7 +188,7 @@ class ToldSession(Told):
     counselor_category: Category = Field(None, examples=["college"])
     transcript: list[ToldWords] | None = Field(None, max_length=MOST_ENTRIES)
     quality_metrics: ToldQuality | None = None
-    user_id: UUID | None = Field(None, description="Whose session; staff only, else the token's user")
+    user_id: UserId | None = Field(None, description="Whose session; staff only, else the token's user")
 
     @field_validator("transcript")
     @classmethod
@@ -237,7 +245,7 @@ class ToldJoin(Told):
     """Somebody joins."""
 
     session_id: UUID = Field(alias="sessionId", examples=[_EXAMPLE_ID])
-    user_id: UUID = Field(alias="userId", examples=["5b1e0a3c-93a1-4f0a-8c51-0e9f2c3d4e5f"])
+    user_id: UserId = Field(alias="userId", examples=["5b1e0a3c-93a1-4f0a-8c51-0e9f2c3d4e5f"])
     name: Name = Field("", examples=["Sam"])
 
 
