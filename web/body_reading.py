@@ -9,7 +9,7 @@ from starlette.types import Message, Receive, Scope
 LARGEST = 4 * 1024 * 1024  # bytes: more than a day of talking
 LARGEST_FORM = 16 * 1024  # bytes: a token and where to go
 SECONDS = 60.0  # from the first byte to the last: 4 MiB at 560 kbit/s
-MOST_OF_ONE_USER = 3 * LARGEST  # bytes of bodies under way at once, and until they are answered
+MOST_OF_ONE_USER = 2 * LARGEST  # bytes of bodies under way at once, and until they are answered
 MOST_OF_ALL = 16 * LARGEST
 _AGAIN = {"Retry-After": "2"}
 
