@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -25,31 +25,43 @@ class Watch:
     people: dict[str, httpx2.AsyncClient]
     seen: list[dict[str, int]] = field(default_factory=list)
     words: dict[str, set[str]] = field(default_factory=dict)
+    one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def look(self) -> dict[str, int]:
-        answers: dict[str, int] = {}
-        for name, client in self.people.items():
-            got = await client.get(f"/api/sessions/{self.session_id}")
-            answers[name] = got.status_code
-            if got.status_code == 200:
-                self.words.setdefault(name, set()).update(e["text"] for e in got.json()["transcript"])
-            listed = await client.get("/api/sessions", params={"limit": 100})
-            assert (str(self.session_id) in listed.text) == (got.status_code == 200)
-        self.seen.append(answers)
-        return answers
+        """What each is answered now; the list says the same, where nothing changed as it was asked for."""
+        async with self.one_at_a_time:
+            answers: dict[str, int] = {}
+            for name, client in self.people.items():
+                before = await self._asked(name)
+                listed = await client.get("/api/sessions", params={"limit": 100})
+                answers[name] = await self._asked(name)
+                if before == answers[name]:
+                    assert (str(self.session_id) in listed.text) == (before == 200)
+            self.seen.append(answers)
+            return answers
+
+    async def _asked(self, name: str) -> int:
+        got = await self.people[name].get(f"/api/sessions/{self.session_id}")
+        if got.status_code == 200:
+            self.words.setdefault(name, set()).update(e["text"] for e in got.json()["transcript"])
+        return got.status_code
 
     @asynccontextmanager
     async def going_on(self) -> AsyncIterator[None]:
-        async def looking() -> None:
-            while True:
-                await self.look()
-                await asyncio.sleep(EVERY)
+        over = asyncio.Event()
 
-        task = asyncio.create_task(looking())
-        try:
-            yield
-        finally:
-            task.cancel()
+        async def looking() -> None:
+            while not over.is_set():
+                await self.look()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(over.wait(), EVERY)
+
+        async with asyncio.TaskGroup() as tasks:  # a look that fails ends the test
+            tasks.create_task(looking())
+            try:
+                yield
+            finally:
+                over.set()
 
     def changes(self, name: str) -> list[int]:
         """The answers to one of them, each as often as it changed."""
@@ -73,8 +85,9 @@ async def open_room(stack: Stack, room: str, **metadata: object) -> None:
 
 
 async def test_who_saved_its_id_first_loses_it_to_whom_the_rooms_metadata_name(stack: Stack) -> None:
-    names = ("saver", "student", "counselor", "stranger")
+    names = ("student", "counselor", "stranger", "saver")  # asked last, whom another replaces
     async with people_of(stack, *names) as (_, ids, watch, room), watch.going_on():
+        await watch.look()
         saver, student = watch.people["saver"], watch.people["student"]
         tale = finished(watch.session_id, mode="voice", counselor_category="tales")
         assert (await saver.post("/api/sessions/save", json=tale)).status_code == 201
