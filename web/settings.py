@@ -56,7 +56,7 @@ class WebSettings(BaseSettings):
     web_jwt_issuer: str = _setting("", TOKENS, "Who must have issued a token (`iss`); empty = anybody")
     web_jwt_audience: str = _setting("", TOKENS, "For whom a token must be (`aud`); empty = anybody")
     web_longest_sign_in: int = _setting(
-        86_400,
+        7 * 86_400,
         TOKENS,
         "Seconds that a token is taken at most: from its `iat`, or without one from now",
         ge=60,
