@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -93,7 +94,10 @@ def _measured(dsn: str, folder: Path, entries: int, times: int) -> list[Waited]:
 
 
 async def _all(dsn: str, url: str, secret: str, entries: int, times: int) -> list[Waited]:
-    async with _client(url, token(READER, secret)) as reader, _client(url, token(TALKER, secret)) as talker:
+    async with AsyncExitStack() as opened:
+        users = [READER, TALKER, *(uuid4() for _ in range(AT_ONCE))]
+        clients = [await opened.enter_async_context(_client(url, token(user, secret))) for user in users]
+        reader, talker, *others = clients
         for _ in range(20):
             await _save(reader, session(2, 2), 201)
         found = [await _while(reader, "does nothing", None)]
@@ -109,6 +113,13 @@ async def _all(dsn: str, url: str, secret: str, entries: int, times: int) -> lis
         async def saves_again() -> None:
             await _save(talker, few, 200)
 
+        async def all_save() -> None:
+            new = [{**few, "session_id": str(uuid4())} for _ in others]
+            await asyncio.gather(*(_save(one, body, 201) for one, body in zip(others, new, strict=True)))
+
+        async def all_read() -> None:
+            await asyncio.gather(*(_reading(talker, "/session-history", few)() for _ in others))
+
         await _save(talker, few, 201)
         for meanwhile, doing in (
             (f"saves {entries:,} entries of 5 people", saves),
@@ -119,8 +130,8 @@ async def _all(dsn: str, url: str, secret: str, entries: int, times: int) -> lis
             ("downloads those of 5 as WebVTT", _reading(talker, "/api/sessions", few, "/transcript.vtt")),
             ("reads those of as many as JSON", _reading(talker, "/api/sessions", many)),
             ("reads those of as many as a page", _reading(talker, "/session-history", many)),
-            (f"and {AT_ONCE} at once save", _at_once(saves_again)),
-            (f"and {AT_ONCE} at once read the page", _at_once(_reading(talker, "/session-history", few))),
+            (f"and {AT_ONCE} at once save", all_save),
+            (f"and {AT_ONCE} at once read the page", all_read),
         ):
             found.append(await _while(reader, meanwhile, doing, times))
             say(f"{meanwhile}: p95 {found[-1].p95:.1f} ms")
@@ -166,13 +177,6 @@ async def _while(
         await work
     seconds = (time.perf_counter() - began) / done.times if work else None
     return Waited(meanwhile, len(took), share_of(took, 0.5), share_of(took, 0.95), max(took), seconds)
-
-
-def _at_once(doing: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
-    async def all_of_them() -> None:
-        await asyncio.gather(*(doing() for _ in range(AT_ONCE)))
-
-    return all_of_them
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """The web part, put together."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -22,6 +23,7 @@ from web.settings import WebSettings
 from web.tokens import Keys
 
 CONNECTIONS = 8
+SAVES_AT_ONCE = 2  # a long one takes PostgreSQL some 0.3 s: who only reads finds a connection and a core
 _ABOUT = """Coaching sessions, finished or going on: who was there, what was said, how good the call was.
 
 Times are ISO 8601 with a zone; errors are problem details (RFC 9457) that name the field. You see your own
@@ -49,6 +51,7 @@ def create_app(settings: WebSettings, recorder: Settings) -> FastAPI:
         openapi_url="/api/openapi.json",
     )
     app.state.settings, app.state.recorder = settings, recorder
+    app.state.saving = asyncio.Semaphore(SAVES_AT_ONCE)
     app.state.keys = Keys(settings, recorder.web_user_id_namespace)
     app.state.sign_ins = SignIns()
     app.add_middleware(SignInFirst)

@@ -11,7 +11,7 @@ import pytest
 from agent.recorder import Recorder
 from db.pool import Pool
 from tests.integration.test_web_merging import begin, end, measure, recorder_of
-from tests.integration.web_client import TEN, Web, finished
+from tests.integration.web_client import TEN, Web, finished, token
 
 # As a page makes it: `toFixed(2)`, `toISOString()`, `Math.floor` of the seconds between.
 FIGURES = {
@@ -304,3 +304,17 @@ async def test_what_a_recorder_saw_is_not_for_a_client_to_change(web: Web, pool:
 async def test_a_save_of_an_unknown_session_tells_its_mode(web: Web) -> None:
     answer = await web.user().post("/api/sessions/save", json=finished(mode="voice"))
     assert answer.json()["mode"] == "voice"
+
+
+async def test_a_platforms_own_user_ids_are_taken_where_its_tokens_have_them(web: Web) -> None:
+    sam = "user_2abc"
+    me = web.client(authorization=f"Bearer {token(sam)}")
+    detail = await saved(me, user_id=sam)
+    joined = {"sessionId": detail["session_id"], "userId": sam, "name": "Sam"}
+    answer = await me.post("/api/coaching/participants", json=joined)
+    assert (answer.status_code, answer.json()["userId"]) == (201, detail["user_id"])
+    for wrong in ("", "  ", "x" * 257, None, 7):
+        refused = await me.post("/api/coaching/participants", json=joined | {"userId": wrong})
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "userId")
+    somebody = await me.post("/api/sessions/save", json=of_a_page(user_id="user_3def"))
+    assert (somebody.status_code, somebody.json()["errors"][0]["field"]) == (403, "user_id")

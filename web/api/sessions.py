@@ -61,7 +61,8 @@ async def save(
     if of_user != viewer.user_id and not viewer.admin:
         raise Problem(403, "is not the token's user", field="user_id")
     client_record = await in_thread(_told, told, recorder.recorder_room_prefix)
-    saved = await client_saves.save(request.app.state.pool, viewer, of_user, client_record)
+    async with request.app.state.saving:
+        saved = await client_saves.save(request.app.state.pool, viewer, of_user, client_record)
     if saved is None:
         raise not_found()
     response.status_code = 201 if saved.created else 200
