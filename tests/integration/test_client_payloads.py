@@ -303,3 +303,18 @@ async def test_what_a_recorder_saw_is_not_for_a_client_to_change(web: Web, pool:
 async def test_a_save_of_an_unknown_session_tells_its_mode(web: Web) -> None:
     answer = await web.user().post("/api/sessions/save", json=finished(mode="voice"))
     assert answer.json()["mode"] == "voice"
+
+
+async def test_a_client_names_users_as_its_tokens_do(web: Web) -> None:
+    me, told = web.user("auth0|123"), finished(user_id="auth0|123")
+    assert (await me.post("/api/sessions/save", json=told)).status_code == 201
+    (mine,) = (await me.get("/api/sessions")).json()["sessions"]
+    join = {"sessionId": told["session_id"], "userId": "auth0|123", "name": "Sam"}
+    joined = await me.post("/api/coaching/participants", json=join)
+    assert joined.status_code == 201
+    assert (joined.json()["userId"], joined.json()["role"]) == (mine["user_id"], "student")
+    for nobody in ("", "  ", "x" * 257):
+        refused = await me.post("/api/coaching/participants", json=join | {"userId": nobody})
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "userId")
+    another = await me.post("/api/sessions/save", json=finished(user_id="auth0|456"))
+    assert (another.status_code, another.json()["errors"][0]["field"]) == (403, "user_id")

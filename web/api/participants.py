@@ -10,6 +10,7 @@ from web.api.shown import Participant, participant
 from web.api.told import ToldJoin, ToldLeave
 from web.auth import SignedIn
 from web.problems import Problem, not_found, responses
+from web.user_ids import user_named
 
 router = APIRouter(prefix="/api/coaching", tags=["participants"])
 
@@ -21,7 +22,8 @@ router = APIRouter(prefix="/api/coaching", tags=["participants"])
 )
 async def join(request: Request, response: Response, viewer: SignedIn, told: ToldJoin) -> Participant:
     """Somebody joins a session of yours. 200 with the stay that goes on, when they are there already."""
-    stay = await attendance.join(request.app.state.pool, viewer, told.session_id, told.user_id, told.name)
+    who = user_named(request, told.user_id, "userId")
+    stay = await attendance.join(request.app.state.pool, viewer, told.session_id, who, told.name)
     if stay is None:
         raise not_found()
     row, created = stay

@@ -17,6 +17,7 @@ from web.cursor import cursor_after, place
 from web.problems import Problem, not_found, responses
 from web.record import Record, load
 from web.threads import in_thread
+from web.user_ids import user_named
 
 router = APIRouter(prefix="/api", tags=["sessions"])
 LARGEST_PAGE = 100
@@ -56,12 +57,11 @@ async def save(
     record, in which field by field the fuller wins. Of a session that a recorder has had, start, end and
     status are the recorder's. 201 when it was not known before.
     """
-    if told.user_id not in (None, viewer.user_id) and not viewer.admin:
+    owner = viewer.user_id if told.user_id is None else user_named(request, told.user_id, "user_id")
+    if owner != viewer.user_id and not viewer.admin:
         raise Problem(403, "is not the token's user", field="user_id")
     client_record = await in_thread(_told, told, request.app.state.recorder.recorder_room_prefix)
-    saved = await client_saves.save(
-        request.app.state.pool, viewer, told.user_id or viewer.user_id, client_record
-    )
+    saved = await client_saves.save(request.app.state.pool, viewer, owner, client_record)
     if saved is None:
         raise not_found()
     response.status_code = 201 if saved.created else 200

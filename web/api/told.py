@@ -81,6 +81,7 @@ def _quality(value: Any) -> str | None:
 Moment = Annotated[datetime, BeforeValidator(_is_text), AfterValidator(_in_our_time)]
 Spoken = Annotated[str, Field(max_length=16_384), AfterValidator(_spoken)]
 Name = Annotated[str, Field(max_length=256), AfterValidator(storable)]
+UserId = Annotated[str, Field(min_length=1, max_length=256)]  # a UUID, or the platform's own: `web.user_ids`
 Category = Annotated[Name | None, AfterValidator(_none_if_blank)]
 Mode = Literal["voice", "video"]
 Status = Literal["in_progress", "completed"]
@@ -172,7 +173,7 @@ class ToldSession(Told):
     counselor_category: Category = Field(None, examples=["college"])
     transcript: list[ToldWords] | None = Field(None, max_length=MOST_ENTRIES)
     quality_metrics: ToldQuality | None = None
-    user_id: UUID | None = Field(None, description="Whose session; staff only, else the token's user")
+    user_id: UserId | None = Field(None, description="Whose session; staff only, else the token's user")
 
     @field_validator("transcript")
     @classmethod
@@ -229,7 +230,11 @@ class ToldJoin(Told):
     """Somebody joins."""
 
     session_id: UUID = Field(alias="sessionId", examples=[_EXAMPLE_ID])
-    user_id: UUID = Field(alias="userId", examples=["5b1e0a3c-93a1-4f0a-8c51-0e9f2c3d4e5f"])
+    user_id: UserId = Field(
+        alias="userId",
+        description="As tokens have it in `sub`",
+        examples=["5b1e0a3c-93a1-4f0a-8c51-0e9f2c3d4e5f", "auth0|123"],
+    )
     name: Name = Field("", examples=["Sam"])
 
 
