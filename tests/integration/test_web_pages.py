@@ -100,3 +100,13 @@ async def test_of_more_people_than_a_page_can_show_it_says_how_many_there_are(we
     _, detail = await pages(web, *await saved(web, transcript=lines))
     assert detail.count("and 76 more") == 2  # who spoke, and the lanes
     assert "I am number 99." in detail
+
+
+async def test_the_list_leads_to_each_sessions_words(web: Web) -> None:
+    user_id, session_id = await saved(web)
+    reader = await web.reader(user_id)
+    listed = (await reader.get("/session-history")).text
+    (words,) = re.findall(r'<a class="transcript" href="([^"]*)"[^>]*>View Transcript</a>', listed)
+    assert words == f"/session-history/{session_id}#words"
+    detail = (await reader.get(words)).text
+    assert "I want to study biology." in detail.partition('id="words"')[2]
