@@ -22,6 +22,7 @@ async def test_a_session_that_is_saved_is_in_the_history_and_can_be_read(web: We
     detail = (await me.get(f"/api/sessions/{told['session_id']}")).json()
     assert [words["text"] for words in detail["transcript"]] == ["I want to study biology.", "Tell me more."]
     assert detail["conversation"]["turns"] == 2
+    assert detail["created_at"] == listed["created_at"] > listed["end_time"]  # it was told later
 
 
 async def test_saving_again_changes_nothing_but_for_what_is_fuller(web: Web) -> None:
