@@ -280,7 +280,7 @@ with shown as materialized (
 )
 select s.session_id, s.user_id, s.counselor_category, s.mode, s.status, s.start_time, s.end_time, s.duration_seconds,
        s.quality_metrics - 'participants' as quality_metrics, s.coverage -> 'share' as coverage_share,
-       s.updated_at, p.participants
+       s.created_at, s.updated_at, p.participants
 from (table shown union all table found) page
 join sessions s on s.session_id = page.session_id and ($1::uuid is null or s.user_id = $1 or $1 = any(s.viewers))
 cross join lateral (

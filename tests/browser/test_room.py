@@ -70,9 +70,9 @@ def has_the_words(text: str, number: str) -> bool:
 async def the_record_tells(student: Person, session_id: UUID) -> None:
     """From the history to the conversation, as a person goes."""
     page = student.page
-    own = page.locator(f'a[href^="/session-history/{session_id}"]')
+    own = page.locator(f'a[href="/session-history/{session_id}#words"]')
     await page.goto(page.url.partition("/video-session")[0] + "/session-history")
-    await expect(own).to_be_visible()
+    await expect(own).to_have_text("View Transcript")
     await own.click()
     await expect(page.get_by_role("heading", name="Conversation", exact=True)).to_be_visible()
     text = await page.locator("#words").inner_text()

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from agent.local.sfu import Sfu
 from db.pool import Pool
 from tests.integration.test_web_merging import begin, end, measure, recorder_of
 from tests.integration.web_client import Web, finished, serving
@@ -100,3 +101,34 @@ async def test_of_more_people_than_a_page_can_show_it_says_how_many_there_are(we
     _, detail = await pages(web, *await saved(web, transcript=lines))
     assert detail.count("and 76 more") == 2  # who spoke, and the lanes
     assert "I am number 99." in detail
+
+
+async def test_the_list_leads_to_each_sessions_words(web: Web) -> None:
+    user_id, session_id = await saved(web)
+    reader = await web.reader(user_id)
+    listed = (await reader.get("/session-history")).text
+    (words,) = re.findall(r'<a class="transcript" href="([^"]*)"[^>]*>View Transcript</a>', listed)
+    assert words == f"/session-history/{session_id}#words"
+    detail = (await reader.get(words)).text
+    assert "I want to study biology." in detail.partition('id="words"')[2]
+
+
+@pytest.mark.parametrize("mode", ["video", "voice"])
+async def test_the_list_tells_a_sessions_kind_length_people_and_quality(web: Web, mode: str) -> None:
+    user_id, session_id = await saved(web, mode=mode, quality_metrics=FIGURES)
+    who = {"sessionId": session_id, "userId": str(user_id), "name": "Sam"}
+    assert (await web.user(user_id).post("/api/coaching/participants", json=who)).status_code == 201
+    listed = (await (await web.reader(user_id)).get("/session-history")).text
+    icon = f'aria-label="{mode.capitalize()} session"><use href="#i-{mode}"/>'
+    for told in (icon, "College", "23m 45s", "1<span", "813 kbit/s"):
+        assert told in listed, told
+
+
+async def test_a_platforms_link_to_a_room_names_the_session_and_its_category(dsn: str, sfu: Sfu) -> None:
+    async with serving(dsn, sfu) as web:
+        user_id, session_id = await saved(web)
+        reader = await web.reader(user_id)
+        room = (await reader.get("/video-session", params={"session_id": session_id})).text
+        assert f'data-room="coaching-{session_id}"' in room
+        new = (await reader.get("/video-session", params={"category": 'college "essay"'})).text
+        assert 'value="college &#34;essay&#34;"' in new

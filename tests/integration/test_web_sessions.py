@@ -23,6 +23,7 @@ async def test_a_session_that_is_saved_is_in_the_history_and_can_be_read(web: We
     detail = (await me.get(f"/api/sessions/{told['session_id']}")).json()
     assert [words["text"] for words in detail["transcript"]] == ["I want to study biology.", "Tell me more."]
     assert detail["conversation"]["turns"] == 2
+    assert detail["created_at"] == listed["created_at"] > listed["end_time"]  # it was told later
 
 
 async def test_saving_again_changes_nothing_but_for_what_is_fuller(web: Web) -> None:
@@ -303,7 +304,7 @@ async def test_health_and_metrics(web: Web) -> None:
 
 async def test_a_platforms_own_user_ids_are_the_same_person_everywhere(web: Web) -> None:
     told = finished()
-    me = web.user("user_2abc")  # type: ignore[arg-type]
+    me = web.user("user_2abc")
     assert (await me.post("/api/sessions/save", json=told | {"user_id": "user_2abc"})).status_code == 201
     assert (await me.post("/api/sessions/save", json=told | {"user_id": "user_2abd"})).status_code == 403
     join = {"sessionId": told["session_id"], "userId": "user_2abc", "name": "Sam"}

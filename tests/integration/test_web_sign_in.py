@@ -111,7 +111,7 @@ async def post_form(client: httpx2.AsyncClient, web: Web, **form: str) -> httpx2
 
 
 async def test_an_id_of_the_platforms_own_signs_in_as_the_uuid_that_stands_for_it(web: Web) -> None:
-    platform = web.user("user_2abc")  # type: ignore[arg-type]
+    platform = web.user("user_2abc")
     saved = await platform.post("/api/sessions/save", json=finished())
     assert saved.status_code == 201
     known_to_the_recorder = web.user(user_id("user_2abc"))

@@ -43,7 +43,7 @@ class Web:
         self._clients.append(client)
         return client
 
-    def user(self, user_id: UUID | None = None, **claims: Any) -> httpx2.AsyncClient:
+    def user(self, user_id: UUID | str | None = None, **claims: Any) -> httpx2.AsyncClient:
         return self.client(authorization=f"Bearer {token(user_id or uuid4(), **claims)}")
 
     def admin(self) -> httpx2.AsyncClient:

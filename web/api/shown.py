@@ -38,6 +38,9 @@ class SessionSummary(BaseModel):
     start_time: datetime = Field(examples=["2026-01-31T10:00:00Z"])
     end_time: datetime | None = Field(examples=["2026-01-31T10:23:45Z"])
     duration_seconds: int | None = Field(examples=[1425])
+    created_at: datetime = Field(
+        description="When the session became known", examples=["2026-01-31T10:00:00Z"]
+    )
     participants: int = Field(description="How many people were there", examples=[2])
     quality_metrics: dict[str, Any] = Field(
         examples=[{"average_bitrate": 452.0, "average_fps": 14.8, "connection_quality_average": "excellent"}]
@@ -82,6 +85,7 @@ class SessionDetail(BaseModel):
     start_time: datetime
     end_time: datetime | None
     duration_seconds: int | None
+    created_at: datetime
     end_reason: str | None
     transcript: list[dict[str, Any]]
     quality_metrics: dict[str, Any]

@@ -245,7 +245,11 @@ class ToldJoin(Told):
     """Somebody joins."""
 
     session_id: UUID = Field(alias="sessionId", examples=[_EXAMPLE_ID])
-    user_id: UserId = Field(alias="userId", examples=["5b1e0a3c-93a1-4f0a-8c51-0e9f2c3d4e5f"])
+    user_id: UserId = Field(
+        alias="userId",
+        description="As tokens have it in `sub`",
+        examples=["5b1e0a3c-93a1-4f0a-8c51-0e9f2c3d4e5f", "auth0|123"],
+    )
     name: Name = Field("", examples=["Sam"])
 
 

@@ -27,9 +27,14 @@ _DEVICES = "camera=(self), microphone=(self), geolocation=()"
 
 @router.get("/video-session")
 async def room(
-    request: Request, viewer: OfPage, session: Annotated[UUID | None, Query(description="To join it")] = None
+    request: Request,
+    viewer: OfPage,
+    session: Annotated[UUID | None, Query(description="To join it")] = None,
+    session_id: Annotated[UUID | None, Query(description="The same, by its name in the API")] = None,
+    category: str = "",
 ) -> Response:
-    """A new session, or one of the viewer's to enter (again)."""
+    """A new session, or one of the viewer's to enter (again). `category`: what a new one is about."""
+    session = session or session_id
     recorder: Settings = request.app.state.recorder
     if not has_rooms(recorder):
         raise Problem(503, "LIVEKIT_URL and LIVEKIT_API_KEY are not set: there is no room to enter.")
@@ -43,6 +48,7 @@ async def room(
         viewer=viewer,
         title=words.category(row, request.app.state.settings.web_category_names) if row else "New session",
         mode=row["mode"] if row else "",
+        category=category.strip(),
         over=bool(row and row["status"] == "completed"),
         room_name=f"{recorder.recorder_room_prefix}{session}" if session else "",
     )
