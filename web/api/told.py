@@ -57,8 +57,9 @@ def _in_our_time(value: datetime) -> datetime:
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
-def _spoken(value: str) -> str:
-    return storable(value).strip()
+def _storable(value: Any) -> Any:
+    """Half a letter (a client cut its text between two UTF-16 units) costs that half, not the session."""
+    return storable(value) if isinstance(value, str) else value
 
 
 def _names_somebody(value: str) -> str:
@@ -91,8 +92,8 @@ def _quality(value: Any) -> str | None:
 
 UserId = Annotated[str, Field(max_length=256), AfterValidator(_names_somebody)]  # a platform's own
 Moment = Annotated[datetime, BeforeValidator(_is_text), AfterValidator(_in_our_time)]
-Spoken = Annotated[str, Field(max_length=16_384), AfterValidator(_spoken)]
-Name = Annotated[str, Field(max_length=256), AfterValidator(storable)]
+Spoken = Annotated[str, Field(max_length=16_384), AfterValidator(str.strip), BeforeValidator(_storable)]
+Name = Annotated[str, Field(max_length=256), BeforeValidator(_storable)]
 Category = Annotated[
     Name | None,
     BeforeValidator(_text_of_number, json_schema_input_type=Name | int | None),
