@@ -397,6 +397,10 @@ begin
     end loop;
     drop policy if exists new_sessions on sessions;
     execute 'create policy new_sessions on sessions for insert to coaching_web with check ' || begins;
+    -- What proves more than a claim over HTTP comes from LiveKit, and from recorders alone.
+    drop policy if exists claimed_sessions on sessions;
+    create policy claimed_sessions on sessions as restrictive for insert to coaching_web
+        with check (owner_proof is null or owner_proof in ('opened', 'saved'));
     foreach name in array array['workers', 'recorder_starts'] loop
         execute format('alter table %I enable row level security', name);
         execute format('drop policy if exists for_staff on %I', name);
