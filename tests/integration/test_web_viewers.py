@@ -146,6 +146,9 @@ async def test_what_staff_read_of_others_is_written_down_and_what_others_read_is
 ) -> None:
     await recorded(pool, tmp_path)
     async with serving(dsn) as web:
+        async with as_viewer(web, "staff", page=False) as viewer:
+            await viewer.get(f"/api/coaching/participants?sessionId={SESSION}")
+        assert await pool.fetchval("delete from access_log returning what") == "read"
         for kind in ("owner", "counselor", "staff", "staff"):
             async with as_viewer(web, kind, page=False) as viewer:
                 await viewer.get(ONE)
