@@ -163,7 +163,7 @@ def _file(record: Record, form: Form) -> Response:
         return JSONResponse(words, headers=headers)
     if not record.recorded:
         words = [{**entry, "told_by": None} for entry in words]
-    body = WRITERS[form](words, record.start, record.names)
+    body = WRITERS[form](words, record.start, record.names, record.tellers)
     return Response(body, headers=headers, media_type=MEDIA[form])
 
 
