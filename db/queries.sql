@@ -393,8 +393,9 @@ select user_id, counselor_category, mode, status from session_for_counselor($1, 
 -- name: save_client_record
 -- What the client of the user $8 tells, kept as theirs; `staff` ($9) tell for others. Of a session that no recorder has
 -- had it is the record, where its owner tells it ($10). Where a recorder has, figures count if it measured nothing.
+-- What the session was about, and its mode, are its owner's to tell, too.
 update sessions s
-set counselor_category = coalesce(counselor_category, $3),
+set counselor_category = case when $10 then coalesce(counselor_category, $3) else counselor_category end,
     mode = case when $10 and not mode_known then $11 else mode end,
     start_time = case when alone then least(start_time, $4) else start_time end,
     end_time = case when alone then greatest(end_time, $5) else end_time end,

@@ -143,6 +143,18 @@ async def test_who_saved_before_the_room_began_and_is_its_student_loses_nothing(
     await story.end()
 
 
+async def test_what_a_session_was_about_is_its_owners_to_tell(pool: Pool, tmp_path: Path) -> None:
+    story = Story(pool, tmp_path)
+    story.recorder.record(story.join("student-1", ATTRIBUTE, student=True))
+    story.recorder.record(story.join("guest-1", OPENED))
+    await story.recorder._write()
+    for teller, expected in ((OPENED, None), (ATTRIBUTE, "as 2"), (OPENED, "as 2")):
+        by_client = client_saves.Told(story.session_id, "x", "video", TEN, f"as {teller.int}", end_time=TEN)
+        assert await client_saves.save(pool, Viewer(teller), teller, by_client)
+        assert await pool.fetchval("select counselor_category from sessions") == expected
+    await story.end()
+
+
 async def test_a_clients_mode_holds_where_the_rooms_metadata_tell_none(pool: Pool, tmp_path: Path) -> None:
     for told, expected in ((None, "voice"), ("video", "video")):
         session_id, viewer = uuid4(), Viewer(ATTRIBUTE)
@@ -168,7 +180,7 @@ async def test_a_database_from_before_there_were_proofs_keeps_its_sessions_and_g
     me, coach, session_id = uuid4(), uuid4(), uuid4()
     await pool.execute("drop trigger sessions_note_viewers on sessions; drop table session_viewers cascade")
     await pool.execute(
-        "alter table sessions drop column words, drop column owner_proof, drop column viewers cascade"
+        "alter table sessions drop column words, drop column owner_proof cascade, drop column viewers cascade"
     )
     await pool.execute(
         "create function transcript_words(jsonb, uuid) returns tsvector language sql immutable "
