@@ -141,6 +141,22 @@ async def test_a_platform_may_show_sessions_to_their_owner_alone(
             assert (str(SESSION) in (await viewer.get(path)).text) == sees
 
 
+async def test_who_enters_is_told_who_will_read_the_record_and_whom_the_link_lets_in(
+    dsn: str, sfu: Sfu
+) -> None:
+    for sees, also in ((True, "whoever takes part under an account of their own"), (False, "")):
+        async with serving(dsn, sfu, web_participants_see=sees) as web:
+            for claims, link in (
+                ({}, "a counselor or staff who are signed in enter as your counselor"),
+                ({"role": "counselor"}, "Its student comes by your platform"),
+                ({"role": "admin"}, "leads the student whose session this is"),
+            ):
+                page = (await (await web.reader(uuid4(), **claims)).get("/video-session")).text
+                assert ("whoever takes part" in page) == sees
+                assert also in page
+                assert link in page
+
+
 async def test_what_staff_read_of_others_is_written_down_and_what_others_read_is_not(
     dsn: str, pool: Pool, tmp_path: Path
 ) -> None:
