@@ -1,7 +1,7 @@
 -- name: claim_session
 -- A new turn for this owner, unless another owner's lease still runs. $9 is the lease in seconds.
 -- A recorder that claims was not started in vain. What clients told of the session before it began stays in
--- `client_record` alone, and its start is the room's. Whose session it is: `settle_owner`.
+-- `client_record` alone: it goes on, from the room's start, whatever they said of its end. Whose it is: `settle_owner`.
 with before as (select lease_expires_at, room_sid from sessions where session_id = $1),
      begun as (update recorder_starts set attempts = 0 where room_sid = $3 and attempts > 0)
 insert into sessions as s (session_id, room_name, room_sid, counselor_category, mode, mode_known, status,
@@ -19,6 +19,10 @@ set lease_owner = excluded.lease_owner,
     start_time = case when s.lease_epoch = 0 then excluded.start_time else least(s.start_time, excluded.start_time) end,
     transcript = case when s.lease_epoch = 0 then '[]' else s.transcript end,
     quality_metrics = case when s.lease_epoch = 0 then '{}' else s.quality_metrics end,
+    status = case when s.lease_epoch = 0 then 'in_progress' else s.status end,
+    end_time = case when s.lease_epoch = 0 then null else s.end_time end,
+    duration_seconds = case when s.lease_epoch = 0 then null else s.duration_seconds end,
+    end_reason = case when s.lease_epoch = 0 then null else s.end_reason end,
     updated_at = now()
 where s.lease_owner is null or s.lease_expires_at is null or s.lease_expires_at < now()
    or s.lease_owner = excluded.lease_owner

@@ -8,12 +8,14 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from agent.abandoned import complete_abandoned
 from agent.recorder import Recorder
 from agent.session.events import ParticipantJoined, ParticipantLeft, SessionEnded
 from agent.session.ownership import Proof
 from agent.session.rooms import SessionInfo
 from db import client_saves, history
 from db.pool import Pool, migrate
+from db.sessions import purge_journal
 from db.viewer import Viewer
 from tests.integration.web_client import TEN
 
@@ -141,6 +143,26 @@ async def test_who_saved_before_the_room_began_and_is_its_student_loses_nothing(
     assert (row["user_id"], row["owner_proof"], row["mode"]) == (SAVED, "attribute", "voice")
     assert row["client_record"][str(SAVED)]["transcript"][0]["text"] == "as saved says"
     await story.end()
+
+
+async def test_a_session_that_its_client_saved_before_the_room_began_goes_on_while_it_is_recorded(
+    pool: Pool, tmp_path: Path
+) -> None:
+    story = Story(pool, tmp_path)
+    await story.comes("saved")
+    story.recorder.record(story.join("student-1", SAVED, student=True))
+    await story.recorder._write()
+    row = await pool.fetchrow("select status, end_time, duration_seconds, end_reason from sessions")
+    assert row is not None
+    assert tuple(row) == ("in_progress", None, None, None)
+    seen = await history.one(pool, Viewer(SAVED), story.session_id)
+    assert seen is not None
+    assert seen.journal  # what is heard can be read while it is
+    # A journal that nobody goes on with is not one of a session that is over.
+    await pool.execute("update sessions set lease_owner = null, updated_at = now() - interval '2 days'")
+    await purge_journal(pool)
+    assert await complete_abandoned(pool, story.session_id)
+    assert await pool.fetchval("select end_reason from sessions") == "recorder_lost"
 
 
 async def test_what_a_session_was_about_is_its_owners_to_tell(pool: Pool, tmp_path: Path) -> None:
