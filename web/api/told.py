@@ -5,6 +5,7 @@ line is dropped, a field that nobody knows is ignored. What cannot be understood
 field.
 """
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
@@ -41,6 +42,7 @@ _SPEAKERS = {
     "agent": "counselor",
     "participant": "participant",
 }
+_LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:[-_]|$)")
 # LiveKit's own word for no connection is no average of one.
 _QUALITIES = {word: word for word in ("excellent", "good", "fair", "poor", "unknown")} | {"lost": "poor"}
 
@@ -76,6 +78,12 @@ def _text_of_number(value: Any) -> Any:
     return str(value) if type(value) is int and abs(value) < 2**63 else value
 
 
+def _primary(tag: str | None) -> str | None:
+    """`en` of `en-GB`, as browsers name it; None for what is no language."""
+    found = _LANGUAGE.match(tag or "")
+    return found[1].lower() if found else None
+
+
 def _speaker(value: Any) -> str:
     if not isinstance(value, str) or (speaker := _SPEAKERS.get(value.strip().lower())) is None:
         raise PydanticCustomError("speaker", "should be user, counselor or participant")
@@ -99,6 +107,7 @@ Category = Annotated[
     BeforeValidator(_text_of_number, json_schema_input_type=Name | int | None),
     AfterValidator(_none_if_blank),
 ]
+Language = Annotated[str | None, Field(max_length=256), AfterValidator(_primary)]
 Mode = Literal["voice", "video"]
 Status = Literal["in_progress", "completed"]
 Speaker = Annotated[
@@ -140,7 +149,7 @@ class ToldWords(Told):
     timestamp: Moment = Field(description="When the words began", examples=["2026-01-31T10:00:12.500Z"])
     end: Moment | None = Field(None, description="When they ended", examples=["2026-01-31T10:00:15Z"])
     identity: Name | None = Field(None, description="LiveKit identity", examples=["student-1"])
-    language: str | None = Field(None, pattern="^[a-z]{2,3}$", examples=["en"])
+    language: Language = Field(None, description="BCP 47; another text counts as none", examples=["en"])
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -247,7 +256,7 @@ class ToldJoin(Told):
 
     session_id: UUID = Field(alias="sessionId", examples=[_EXAMPLE_ID])
     user_id: UserId = Field(alias="userId", examples=["5b1e0a3c-93a1-4f0a-8c51-0e9f2c3d4e5f"])
-    name: Name = Field("", examples=["Sam"])
+    name: Name | None = Field("", examples=["Sam"])
 
 
 class ToldLeave(Told):
