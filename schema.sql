@@ -190,13 +190,14 @@ begin
                    and exists (select from pg_proc where proname = 'transcript_words' and pronamespace = current_schema()::regnamespace)) then
         return;
     end if;
-    -- From before there were viewers and proofs.
+    -- From before there were viewers and proofs. What nobody recorded and no client saved was opened.
     alter table sessions drop column words;
     drop function transcript_words(jsonb, uuid);
     update sessions set client_record = jsonb_build_object(user_id, client_record)
     where client_record ?| array['transcript', 'quality_metrics'] and user_id is not null;
     update sessions s
-    set owner_proof = case when user_id is null then null when lease_epoch > 0 then 'attribute' else 'saved' end,
+    set owner_proof = case when user_id is null then null when lease_epoch > 0 then 'attribute'
+                           when client_record is null then 'opened' else 'saved' end,
         viewers = coalesce((select array_agg(distinct p.user_id) from video_participants p where p.session_id = s.session_id
                             and p.participant_sid is not null and p.user_id is not null), '{}');
 end

@@ -226,13 +226,24 @@ async def test_a_database_from_before_there_were_proofs_keeps_its_sessions_and_g
         coach,
         uuid4(),
     )
+    opened = Viewer(uuid4())  # and about to enter, while the release is replaced
+    await pool.execute(
+        "insert into sessions (session_id, room_name, user_id, mode, status, start_time) "
+        "values (gen_random_uuid(), 'y', $1, 'video', 'in_progress', $2)",
+        opened.user_id,
+        TEN,
+    )
     await migrate(dsn)
     await migrate(dsn)
+    assert await pool.fetchval("select owner_proof from sessions where room_name = 'y'") == "opened"
+    assert len((await history.page(pool, opened, history.Wanted(10))).sessions) == 1
     for user_id in (me, coach):
         for words in (None, "biology", "zebra"):
             found = await history.page(pool, Viewer(user_id), history.Wanted(10, words=words))
             assert [row["session_id"] for row in found.sessions] == [session_id]
-    row = await pool.fetchrow("select owner_proof, viewers, client_record from sessions")
+    row = await pool.fetchrow(
+        "select owner_proof, viewers, client_record from sessions where session_id = $1", session_id
+    )
     assert row is not None
     assert (row["owner_proof"], row["viewers"], list(row["client_record"])) == (
         "attribute",
