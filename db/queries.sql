@@ -305,14 +305,14 @@ select nullif(regexp_replace(websearch_to_tsquery('pg_catalog.simple', $1)::text
 -- The first words in each of these sessions that the search is about, heard ones before those that clients told: entries
 -- come in order, and no more than needed are looked at. Most are ruled out by their letters ($4): to take words apart
 -- costs ten times as much.
-select s.session_id, line.text, line.said_at
+select s.session_id, line.text, line.said_at, line.told
 from sessions s
 cross join lateral (
-    select entry ->> 'text' as text, entry ->> 'timestamp' as said_at
+    select entry ->> 'text' as text, entry ->> 'timestamp' as said_at, by_client as told
     from (
-        select s.transcript as entries
+        select s.transcript as entries, s.lease_epoch = 0 as by_client
         union all
-        select told -> 'transcript' from jsonb_each(s.client_record) as r (teller, told)
+        select told -> 'transcript', true from jsonb_each(s.client_record) as r (teller, told)
         where teller = s.user_id::text or teller = any(s.viewers::text[]) or told ? 'staff'
     ) said, jsonb_array_elements(entries) as e (entry)
     where entry ->> 'text' ilike any($4::text[])

@@ -207,7 +207,7 @@ async def test_filters_and_search(web: Web) -> None:
     assert await ids(q="'); drop table sessions; --\\") == []
     assert len(await ids(q="tell or schön")) == 2
     found = (await me.get("/api/sessions", params={"q": "tell"})).json()["sessions"][0]["found"]
-    assert found == {"text": "Tell me more.", "timestamp": "2026-03-01T10:00:20Z"}
+    assert found == {"text": "Tell me more.", "timestamp": "2026-03-01T10:00:20Z", "told": True}
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,7 @@ def _file(record: Record, form: Form) -> Response:
 
 def _summary(row: dict[str, Any]) -> SessionSummary:
     line = row.get("line")
-    found = Found(text=line["text"], timestamp=line["said_at"]) if line else None
+    found = Found(text=line["text"], timestamp=line["said_at"], told=line["told"]) if line else None
     return SessionSummary(**row, coverage=row["coverage_share"], found=found)
 
 
