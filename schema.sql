@@ -35,6 +35,7 @@ alter table sessions add column if not exists owner_proof text
     check (owner_proof in ('metadata', 'attribute', 'identity', 'opened', 'saved'));
 alter table sessions add column if not exists viewers uuid[] not null default '{}';
 alter table sessions add column if not exists counselor_id uuid;
+alter table sessions add column if not exists counselor_named_at timestamptz;
 alter table sessions add column if not exists mode_known boolean not null default false;
 drop index if exists sessions_by_user;
 create index if not exists sessions_in_progress on sessions (start_time) where status = 'in_progress';
@@ -190,13 +191,14 @@ begin
                    and exists (select from pg_proc where proname = 'transcript_words' and pronamespace = current_schema()::regnamespace)) then
         return;
     end if;
-    -- From before there were viewers and proofs.
+    -- From before there were viewers and proofs. What nobody recorded and no client saved was opened.
     alter table sessions drop column words;
     drop function transcript_words(jsonb, uuid);
     update sessions set client_record = jsonb_build_object(user_id, client_record)
     where client_record ?| array['transcript', 'quality_metrics'] and user_id is not null;
     update sessions s
-    set owner_proof = case when user_id is null then null when lease_epoch > 0 then 'attribute' else 'saved' end,
+    set owner_proof = case when user_id is null then null when lease_epoch > 0 then 'attribute'
+                           when client_record is null then 'opened' else 'saved' end,
         viewers = coalesce((select array_agg(distinct p.user_id) from video_participants p where p.session_id = s.session_id
                             and p.participant_sid is not null and p.user_id is not null), '{}');
 end
@@ -354,7 +356,7 @@ language sql volatile security definer set search_path from current as $$
       and not exists (select from video_participants p where p.session_id = which and p.user_id = viewer_id()
                       and p.participant_sid is not null and p.role = 'counselor')
 $$;
--- The session that a counselor may enter: one that names them, or nobody yet. One that is over, only if it is theirs or
+-- The session that a counselor may enter: one that names them, or nobody who came. One that is over, only if it is theirs or
 -- they were in it. Who `enters` it is named from here on.
 create or replace function session_for_counselor(which uuid, enters boolean)
 returns table (user_id uuid, counselor_category text, mode text, status text)
@@ -365,12 +367,14 @@ begin
         select s.user_id, s.counselor_category, s.mode, s.status from sessions s
         where s.session_id = which
           and (viewer_id() = any(s.viewers) or s.user_id = viewer_id() or s.status = 'in_progress')
-          and coalesce(s.counselor_id, viewer_id()) = viewer_id()
+          and (s.counselor_id is null or s.counselor_id = viewer_id()
+               -- Who was let in and never came keeps nobody out for long.
+               or (s.counselor_named_at < now() - interval '10 minutes' and s.counselor_id <> all(s.viewers)))
           and not exists (select from video_participants p where p.session_id = which and p.role = 'counselor'
                           and p.participant_sid is not null and p.user_id <> viewer_id())
         for update of s;
     if found and enters then
-        update sessions set counselor_id = viewer_id() where session_id = which;
+        update sessions set counselor_id = viewer_id(), counselor_named_at = now() where session_id = which;
     end if;
 end
 $$;
@@ -397,18 +401,26 @@ begin
     end loop;
     drop policy if exists new_sessions on sessions;
     execute 'create policy new_sessions on sessions for insert to coaching_web with check ' || begins;
+    -- What proves more than a claim over HTTP comes from LiveKit, and from recorders alone.
+    drop policy if exists claimed_sessions on sessions;
+    create policy claimed_sessions on sessions as restrictive for insert to coaching_web
+        with check (owner_proof is null or owner_proof in ('opened', 'saved'));
     foreach name in array array['workers', 'recorder_starts'] loop
         execute format('alter table %I enable row level security', name);
         execute format('drop policy if exists for_staff on %I', name);
         execute format('create policy for_staff on %I to coaching_web using ('
                        '(select current_setting(''app.role'', true)) = ''admin'')', name);
     end loop;
+    alter table session_viewers enable row level security;
+    drop policy if exists of_viewer on session_viewers;
+    create policy of_viewer on session_viewers to coaching_web
+        using ((select viewer_is_staff()) or user_id = (select viewer_id()));
     alter table access_log enable row level security;
     drop policy if exists of_staff on access_log;
     create policy of_staff on access_log to coaching_web using ((select viewer_is_staff()));
     execute format('grant usage on schema %I to coaching_web', current_schema());
-    grant select on sessions, video_participants, quality_readings, session_events, workers, recorder_starts, access_log
-        to coaching_web;
+    grant select on sessions, video_participants, quality_readings, session_events, workers, recorder_starts, access_log,
+        session_viewers to coaching_web;
     -- Never a lease, an owner or what the recorder alone knows.
     grant insert (session_id, room_name, user_id, owner_proof, counselor_id, counselor_category, mode, mode_known, status,
                   start_time),

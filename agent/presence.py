@@ -105,6 +105,11 @@ class Presence:
         if gone and not self._present:
             self._recorder.record(SessionEnded(at=at, reason=ROOM_EMPTY))
 
+    def room_names_another(self) -> None:
+        """The room's metadata name another user now: whose identity stands for them is the student."""
+        for participant in self._room.remote_participants.values():
+            self._told_more(participant)
+
     def _connected(self, participant: rtc.RemoteParticipant) -> None:
         if not is_recorded(participant) or participant.sid in self._present:
             return
@@ -139,10 +144,14 @@ class Presence:
                 participant_sid=participant.sid,
                 name=storable(participant.name),
                 role=role_in_room(participant),
-                user_id=user_id_of(participant.identity, participant.attributes, self._namespace),
+                user_id=self._user_id(participant),
                 observed=now(),
             )
         )
+
+    def _user_id(self, participant: rtc.RemoteParticipant) -> str | None:
+        student = self._recorder.session.info.user_id
+        return user_id_of(participant.identity, participant.attributes, self._namespace, student=student)
 
     def _quality_changed(self, participant: rtc.Participant | None, quality: rtc.ConnectionQuality) -> None:
         if participant is None or participant.sid not in self._present:

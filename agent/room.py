@@ -138,6 +138,8 @@ class RoomRecording:
         for problem in problems:
             log.warning("room_metadata_ignored", problem=problem)
         self._recorder.told_of_room(told)
+        if self._recorder.session.info.user_id != known.user_id:
+            self._presence.room_names_another()
 
     async def _save(self) -> None:
         """The room is empty: save now; words that are still being recognised are saved when they come."""

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from db.history import note_reading
 from db.pool import Pool
 from db.queries import queries
 from db.quotas import check_join
@@ -41,6 +42,8 @@ async def leave(pool: Pool, viewer: Viewer, participant_id: UUID) -> Row | None:
 async def of_session(pool: Pool, viewer: Viewer, session_id: UUID) -> list[Row] | None:
     """All stays of a session; None: not the viewer's."""
     async with seen_by(pool, viewer) as connection:
-        if await connection.fetchrow(queries["one_session"], viewer.only, session_id) is None:
+        row = await connection.fetchrow(queries["one_session"], viewer.only, session_id)
+        if row is None:
             return None
+        await note_reading(connection, viewer, row)
         return [dict(row) for row in await connection.fetch(queries["load_stays"], session_id)]

@@ -8,7 +8,7 @@ from uuid import UUID
 from agent.session.ownership import Proof
 from db.pool import Connection, Pool
 from db.queries import queries
-from db.quotas import check_opening
+from db.quotas import check_opening, check_saving
 from db.viewer import Viewer, seen_by
 
 
@@ -62,7 +62,10 @@ async def save(pool: Pool, viewer: Viewer, user_id: UUID, told: Told) -> Saved |
     owner becomes its teller's only if LiveKit saw them in it.
     """
     async with seen_by(pool, viewer) as connection:
-        created = await _open(connection, user_id, told, "saved")
+        proof: Proof = "opened" if viewer.admin and user_id != viewer.user_id else "saved"  # staff's word
+        created = await _open(connection, user_id, told, proof)
+        if created:
+            await check_saving(connection, viewer)
         if not created and not viewer.admin:
             await connection.execute(queries["adopt_session"], told.session_id)
         row = await connection.fetchrow(queries["lock_session"], viewer.only, told.session_id)

@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+
 from agent.session.events import Event, from_row
-from db.pool import Pool
+from db.pool import Connection, Pool
 from db.queries import queries
 from db.viewer import Viewer, seen_by
 
@@ -91,8 +93,7 @@ async def one(pool: Pool, viewer: Viewer, session_id: UUID, *, readings: bool = 
         row = await connection.fetchrow(queries["one_session"], viewer.only, session_id)
         if row is None:
             return None
-        if viewer.admin and row["user_id"] != viewer.user_id:
-            await connection.execute(queries["note_access"], viewer.user_id, session_id, "read")
+        await note_reading(connection, viewer, row)
         stays = await connection.fetch(queries["load_stays"], session_id)
         measured = await connection.fetch(queries["measured"], session_id) if readings else []
         goes_on = row["status"] == "in_progress"
@@ -103,6 +104,12 @@ async def one(pool: Pool, viewer: Viewer, session_id: UUID, *, readings: bool = 
         [dict(reading) for reading in measured],
         [dict(event) for event in events],
     )
+
+
+async def note_reading(connection: Connection, viewer: Viewer, row: asyncpg.Record) -> None:
+    """Write down that staff read what is another's."""
+    if viewer.admin and row["user_id"] != viewer.user_id:
+        await connection.execute(queries["note_access"], viewer.user_id, row["session_id"], "read")
 
 
 async def for_counselor(pool: Pool, viewer: Viewer, session_id: UUID, *, enters: bool = False) -> Row | None:

@@ -1,7 +1,7 @@
 -- name: claim_session
 -- A new turn for this owner, unless another owner's lease still runs. $9 is the lease in seconds.
 -- A recorder that claims was not started in vain. What clients told of the session before it began stays in
--- `client_record` alone, and its start is the room's. Whose session it is: `settle_owner`.
+-- `client_record` alone: it goes on, from the room's start, whatever they said of its end. Whose it is: `settle_owner`.
 with before as (select lease_expires_at, room_sid from sessions where session_id = $1),
      begun as (update recorder_starts set attempts = 0 where room_sid = $3 and attempts > 0)
 insert into sessions as s (session_id, room_name, room_sid, counselor_category, mode, mode_known, status,
@@ -19,6 +19,10 @@ set lease_owner = excluded.lease_owner,
     start_time = case when s.lease_epoch = 0 then excluded.start_time else least(s.start_time, excluded.start_time) end,
     transcript = case when s.lease_epoch = 0 then '[]' else s.transcript end,
     quality_metrics = case when s.lease_epoch = 0 then '{}' else s.quality_metrics end,
+    status = case when s.lease_epoch = 0 then 'in_progress' else s.status end,
+    end_time = case when s.lease_epoch = 0 then null else s.end_time end,
+    duration_seconds = case when s.lease_epoch = 0 then null else s.duration_seconds end,
+    end_reason = case when s.lease_epoch = 0 then null else s.end_reason end,
     updated_at = now()
 where s.lease_owner is null or s.lease_expires_at is null or s.lease_expires_at < now()
    or s.lease_owner = excluded.lease_owner
@@ -301,14 +305,14 @@ select nullif(regexp_replace(websearch_to_tsquery('pg_catalog.simple', $1)::text
 -- The first words in each of these sessions that the search is about, heard ones before those that clients told: entries
 -- come in order, and no more than needed are looked at. Most are ruled out by their letters ($4): to take words apart
 -- costs ten times as much.
-select s.session_id, line.text, line.said_at
+select s.session_id, line.text, line.said_at, line.told
 from sessions s
 cross join lateral (
-    select entry ->> 'text' as text, entry ->> 'timestamp' as said_at
+    select entry ->> 'text' as text, entry ->> 'timestamp' as said_at, by_client as told
     from (
-        select s.transcript as entries
+        select s.transcript as entries, s.lease_epoch = 0 as by_client
         union all
-        select told -> 'transcript' from jsonb_each(s.client_record) as r (teller, told)
+        select told -> 'transcript', true from jsonb_each(s.client_record) as r (teller, told)
         where teller = s.user_id::text or teller = any(s.viewers::text[]) or told ? 'staff'
     ) said, jsonb_array_elements(entries) as e (entry)
     where entry ->> 'text' ilike any($4::text[])
@@ -393,8 +397,9 @@ select user_id, counselor_category, mode, status from session_for_counselor($1, 
 -- name: save_client_record
 -- What the client of the user $8 tells, kept as theirs; `staff` ($9) tell for others. Of a session that no recorder has
 -- had it is the record, where its owner tells it ($10). Where a recorder has, figures count if it measured nothing.
+-- What the session was about, and its mode, are its owner's to tell, too.
 update sessions s
-set counselor_category = coalesce(counselor_category, $3),
+set counselor_category = case when $10 then coalesce(counselor_category, $3) else counselor_category end,
     mode = case when $10 and not mode_known then $11 else mode end,
     start_time = case when alone then least(start_time, $4) else start_time end,
     end_time = case when alone then greatest(end_time, $5) else end_time end,
@@ -475,6 +480,14 @@ select pg_advisory_xact_lock(hashtextextended('opening ' || $1::text, 0))
 
 -- name: count_openings
 select opened, unjoined, seconds_left from openings_of_viewer($1)
+
+-- name: count_saved
+-- By when they were saved, whatever they say of their time: the table of viewers leads to one user's alone.
+select count(*) from (
+    select from session_viewers v join sessions s on s.session_id = v.session_id
+    where v.user_id = $1 and v.owns and s.created_at > now() - interval '1 hour' and s.owner_proof = 'saved'
+    limit $2
+) lately
 
 -- name: count_joins
 select count(*) as joins, extract(epoch from min(joined_at) + interval '1 hour' - now())::float8 as seconds_left

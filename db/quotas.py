@@ -10,6 +10,7 @@ from db.viewer import Viewer
 
 OPEN_AT_ONCE = 10  # sessions of one user that nobody has joined
 OPENED_AN_HOUR = 60  # sessions of one user
+SAVED_AN_HOUR = 500  # new sessions that one user's clients tell of
 JOINS_AN_HOUR = 100  # participants that clients tell of in one session
 
 
@@ -40,6 +41,21 @@ async def check_opening(connection: Connection, viewer: Viewer) -> None:
         raise QuotaExceeded(
             f"You have {OPENED_AN_HOUR} sessions of the last hour: open the next one later.",
             max(ceil(row["seconds_left"]), 1),
+        )
+
+
+async def check_saving(connection: Connection, viewer: Viewer) -> None:
+    """Raise `QuotaExceeded` when a user's clients told of too many new sessions. Staff always may.
+
+    Within the transaction that has just told of one, and one at a time for each user.
+    """
+    if viewer.admin:
+        return
+    await connection.execute(queries["openings_one_at_a_time"], str(viewer.user_id))
+    saved = await connection.fetchval(queries["count_saved"], viewer.user_id, SAVED_AN_HOUR + 1)
+    if saved > SAVED_AN_HOUR:
+        raise QuotaExceeded(
+            f"{SAVED_AN_HOUR} new sessions were saved within the hour: save the next later.", 600
         )
 
 

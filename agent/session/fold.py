@@ -95,7 +95,8 @@ class Session:
     def stays(self) -> list[Stay]:
         """All stays, by the time they began."""
         told = sorted(self._joins.values(), key=lambda join: (join.at, join.participant_sid))
-        joins = with_the_student(told, self.info.user_id)
+        # By the room's metadata alone: who owns it for having saved it is not the student for that.
+        joins = with_the_student(told, self.info.user_id if self.info.proof == "metadata" else None)
         ending = self.ending
         lost_at = ending.at if ending and ending.reason == RECORDER_LOST else None
         leaves = ((join, self._leaves.get(join.participant_sid, lost_at)) for join in joins)

@@ -6,23 +6,23 @@ from uuid import UUID
 
 from agent.session.events import ParticipantJoined
 from agent.session.ownership import Owner
-from agent.session.rooms import is_uuid
+from agent.session.user_ids import as_uuid
 
 
 def with_the_student(joins: Sequence[ParticipantJoined], user_id: UUID | None) -> list[ParticipantJoined]:
     """The same joins, where who has no role of their own is the student by their identity.
 
-    Their identity is the session's `user_id` or, where nobody knows a student, the first that is a UUID.
+    They are there under the session's `user_id` or, where nobody knows a student, their identity is the
+    first that is a UUID.
     """
-    student = str(user_id) if user_id else None
-    if student is None and all(join.role != "student" for join in joins):
-        without_role = (join.identity for join in joins if join.role == "participant")
-        student = next(filter(is_uuid, without_role), None)
-    if student is None:
+    if user_id is None and all(join.role != "student" for join in joins):
+        without_role = (as_uuid(join.identity) for join in joins if join.role == "participant")
+        user_id = next(filter(None, without_role), None)
+    if user_id is None:
         return list(joins)
     return [
         replace(join, role="student")
-        if join.role == "participant" and join.identity.lower() == student.lower()
+        if join.role == "participant" and (as_uuid(join.identity) == user_id or join.user_id == str(user_id))
         else join
         for join in joins
     ]
@@ -32,5 +32,5 @@ def owners_among(joins: Iterable[ParticipantJoined]) -> Iterator[Owner]:
     """The students under a user's id, each with what proves it."""
     for join in joins:
         if join.role == "student" and join.user_id:
-            identified = join.user_id == join.identity.lower()
-            yield Owner(UUID(join.user_id), "identity" if identified else "attribute")
+            user_id = UUID(join.user_id)
+            yield Owner(user_id, "identity" if as_uuid(join.identity) == user_id else "attribute")

@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 
 from agent.session.events import Role, Speaker
 from agent.session.ownership import Owner, Proof
-from agent.session.user_ids import DEFAULT_NAMESPACE, user_id
+from agent.session.user_ids import DEFAULT_NAMESPACE, as_uuid, user_id
 
 # Sessions of rooms that carry no UUID of their own get one derived from the room's sid in this namespace.
 ROOM_SID_NAMESPACE = UUID("6f1d2b86-8f0c-5d0e-9a53-2c1f7f3a5e11")
@@ -95,9 +95,21 @@ def speaker_of(role: Role) -> Speaker:
     return _SPEAKERS[role]
 
 
-def user_id_of(identity: str, attributes: dict[str, str], namespace: UUID = DEFAULT_NAMESPACE) -> str | None:
-    """A participant's user id: attribute `user_id`, else the identity where it is a UUID."""
-    found = user_id(attributes.get("user_id"), namespace) or _uuid(identity)
+def user_id_of(
+    identity: str,
+    attributes: dict[str, str],
+    namespace: UUID = DEFAULT_NAMESPACE,
+    *,
+    student: UUID | None = None,
+) -> str | None:
+    """A participant's user id: attribute `user_id`, else the identity where it is one.
+
+    Any text can be a platform's user id. So an identity is one where it is a UUID, or stands for the
+    `student` whom the room's metadata name.
+    """
+    found = user_id(attributes.get("user_id"), namespace) or as_uuid(identity)
+    if found is None and student is not None and user_id(identity, namespace) == student:
+        found = student
     return str(found) if found else None
 
 
@@ -114,10 +126,6 @@ def _metadata(metadata: str) -> tuple[dict[str, Any], list[str]]:
     except (ValueError, RecursionError):
         return {}, ["not JSON"]
     return (said, []) if isinstance(said, dict) else ({}, ["not a JSON object"])
-
-
-def is_uuid(text: str) -> bool:
-    return _uuid(text) is not None
 
 
 def _uuid(text: Any) -> UUID | None:

@@ -1,6 +1,7 @@
 """A transcript in the formats people use: plain text, WebVTT (W3C) and SubRip.
 
 Times are seconds into the session. What was said before its start (by a clock that differs) counts as at 0.
+`names`: of people, by identity; `tellers`: of those whose client told something (`told_by`), by user id.
 """
 
 import re
@@ -12,44 +13,68 @@ from agent.session.transcript import voice_of
 
 Entry = Mapping[str, Any]
 _LEAST = timedelta(seconds=1)  # shown so long where nobody told the end
-TOLD = " (told)"  # by somebody's client: not heard in the room
+_NOBODY: Mapping[str, str] = {}
 _BLANK = re.compile(r"\s+")
 
 
-def text(transcript: Iterable[Entry], start: datetime, names: Mapping[str, str]) -> str:
+def text(
+    transcript: Iterable[Entry],
+    start: datetime,
+    names: Mapping[str, str],
+    tellers: Mapping[str, str] = _NOBODY,
+) -> str:
     """`[00:00:12] Sam: I want to study biology.`, one line an utterance."""
-    lines = (f"[{_clock(begin)}] {who}: {words}" for begin, _, who, words in _cues(transcript, start, names))
+    lines = (
+        f"[{_clock(begin)}] {who}: {words}"
+        for begin, _, who, words in _cues(transcript, start, names, tellers)
+    )
     return "".join(f"{line}\n" for line in lines)
 
 
-def webvtt(transcript: Iterable[Entry], start: datetime, names: Mapping[str, str]) -> str:
+def webvtt(
+    transcript: Iterable[Entry],
+    start: datetime,
+    names: Mapping[str, str],
+    tellers: Mapping[str, str] = _NOBODY,
+) -> str:
     """WebVTT with a voice tag for each speaker."""
     blocks = ["WEBVTT\n\n"]
-    for begin, end, who, words in _cues(transcript, start, names):
+    for begin, end, who, words in _cues(transcript, start, names, tellers):
         voice = _escaped(who)
         blocks.append(f"{_clock(begin, '.')} --> {_clock(end, '.')}\n<v {voice}>{_escaped(words)}</v>\n\n")
     return "".join(blocks)
 
 
-def subrip(transcript: Iterable[Entry], start: datetime, names: Mapping[str, str]) -> str:
+def subrip(
+    transcript: Iterable[Entry],
+    start: datetime,
+    names: Mapping[str, str],
+    tellers: Mapping[str, str] = _NOBODY,
+) -> str:
     """SubRip (.srt); it has no notion of a speaker, so the name stands before the words."""
     blocks = (
         f"{number}\n{_clock(begin, ',')} --> {_clock(end, ',')}\n{who}: {words}\n\n"
-        for number, (begin, end, who, words) in enumerate(_cues(transcript, start, names), start=1)
+        for number, (begin, end, who, words) in enumerate(_cues(transcript, start, names, tellers), start=1)
     )
     return "".join(blocks)
 
 
 def _cues(
-    transcript: Iterable[Entry], start: datetime, names: Mapping[str, str]
+    transcript: Iterable[Entry], start: datetime, names: Mapping[str, str], tellers: Mapping[str, str]
 ) -> Iterator[tuple[timedelta, timedelta, str, str]]:
     entries: Sequence[Entry] = sorted(transcript, key=lambda e: datetime.fromisoformat(e["timestamp"]))
     for entry in entries:
         begin = max(datetime.fromisoformat(entry["timestamp"]) - start, timedelta())
         told = datetime.fromisoformat(entry["end"]) - start if entry.get("end") else begin
         identity = voice_of(entry)
-        who = _line(names.get(identity) or identity) + (TOLD if entry.get("told_by") else "")
+        who = _line(names.get(identity) or identity)
+        who += _told(who, _line(tellers.get(entry["told_by"], ""))) if entry.get("told_by") else ""
         yield begin, max(told, begin + _LEAST), who, _line(entry["text"])
+
+
+def _told(who: str, teller: str) -> str:
+    """By somebody's client, not heard in the room; of whose, where it is not who is said to have said it."""
+    return f" (told by {teller})" if teller and teller != who else " (told)"
 
 
 def _line(words: str) -> str:

@@ -11,6 +11,11 @@ _UUID = re.compile(
 )
 
 
+def as_uuid(text: str) -> UUID | None:
+    """The UUID that a text is, in one of its usual spellings; None for any other text."""
+    return UUID(text) if _UUID.fullmatch(text) else None
+
+
 def user_id(text: object, namespace: UUID = DEFAULT_NAMESPACE) -> UUID | None:
     """The UUID that stands for a user id: a UUID as it is, other text as the UUIDv5 of the namespace and it.
 
@@ -18,9 +23,7 @@ def user_id(text: object, namespace: UUID = DEFAULT_NAMESPACE) -> UUID | None:
     """
     if not isinstance(text, str) or len(text) > LONGEST or not text.strip():
         return None
-    if _UUID.fullmatch(text):
-        return UUID(text)
     try:
-        return uuid5(namespace, text)
+        return as_uuid(text) or uuid5(namespace, text)
     except UnicodeEncodeError:
         return None

@@ -99,6 +99,45 @@ async def test_no_figures_are_no_figures(web: Web, figures: Any) -> None:
     assert (await saved(web.user(), quality_metrics=figures))["quality_metrics"] == {}
 
 
+async def test_half_a_letter_costs_that_half_and_not_the_session(web: Web) -> None:
+    half = "A picture \ud83d"  # as `slice` leaves it of one that ends in a smiley
+    me, session_id = web.user(), str(uuid4())
+    body = finished(UUID(session_id), transcript=[{**LINE, "text": half}], counselor_category=half)
+    response = await me.post("/api/sessions/save", content=json.dumps(body))
+    assert response.status_code == 201, response.text
+    detail = (await me.get(f"/api/sessions/{session_id}")).json()
+    assert detail["transcript"][0]["text"] == "A picture"
+    assert detail["counselor_category"] == "A picture"
+    told = json.dumps({"sessionId": session_id, "userId": str(uuid4()), "name": half})
+    joined = await me.post("/api/coaching/participants", content=told)
+    assert (joined.status_code, joined.json()["name"]) == (201, "A picture ")
+
+
+async def test_a_language_is_as_browsers_name_it_and_no_language_costs_no_session(web: Web) -> None:
+    tags = {
+        "en": "en",
+        "en-US": "en",
+        "pt_BR": "pt",
+        "yue-Hant": "yue",
+        "": None,
+        "English": None,
+        "??": None,
+    }
+    detail = await saved(
+        web.user(), transcript=[{**LINE, "text": tag + "!", "language": tag} for tag in tags]
+    )
+    told = {entry["text"].removesuffix("!"): entry.get("language") for entry in detail["transcript"]}
+    assert told == tags
+
+
+async def test_a_name_may_be_unknown(web: Web) -> None:
+    me = web.user()
+    detail = await saved(me)
+    told = {"sessionId": detail["session_id"], "userId": detail["user_id"], "name": None}
+    joined = await me.post("/api/coaching/participants", json=told)
+    assert (joined.status_code, joined.json()["name"], joined.json()["role"]) == (201, "", "student")
+
+
 async def test_what_is_missing_or_new_does_not_keep_a_session_from_being_saved(web: Web) -> None:
     me = web.user()
     cases: list[dict[str, Any]] = [

@@ -8,12 +8,14 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from agent.abandoned import complete_abandoned
 from agent.recorder import Recorder
 from agent.session.events import ParticipantJoined, ParticipantLeft, SessionEnded
 from agent.session.ownership import Proof
 from agent.session.rooms import SessionInfo
 from db import client_saves, history
 from db.pool import Pool, migrate
+from db.sessions import purge_journal
 from db.viewer import Viewer
 from tests.integration.web_client import TEN
 
@@ -143,6 +145,38 @@ async def test_who_saved_before_the_room_began_and_is_its_student_loses_nothing(
     await story.end()
 
 
+async def test_a_session_that_its_client_saved_before_the_room_began_goes_on_while_it_is_recorded(
+    pool: Pool, tmp_path: Path
+) -> None:
+    story = Story(pool, tmp_path)
+    await story.comes("saved")
+    story.recorder.record(story.join("student-1", SAVED, student=True))
+    await story.recorder._write()
+    row = await pool.fetchrow("select status, end_time, duration_seconds, end_reason from sessions")
+    assert row is not None
+    assert tuple(row) == ("in_progress", None, None, None)
+    seen = await history.one(pool, Viewer(SAVED), story.session_id)
+    assert seen is not None
+    assert seen.journal  # what is heard can be read while it is
+    # A journal that nobody goes on with is not one of a session that is over.
+    await pool.execute("update sessions set lease_owner = null, updated_at = now() - interval '2 days'")
+    await purge_journal(pool)
+    assert await complete_abandoned(pool, story.session_id)
+    assert await pool.fetchval("select end_reason from sessions") == "recorder_lost"
+
+
+async def test_what_a_session_was_about_is_its_owners_to_tell(pool: Pool, tmp_path: Path) -> None:
+    story = Story(pool, tmp_path)
+    story.recorder.record(story.join("student-1", ATTRIBUTE, student=True))
+    story.recorder.record(story.join("guest-1", OPENED))
+    await story.recorder._write()
+    for teller, expected in ((OPENED, None), (ATTRIBUTE, "as 2"), (OPENED, "as 2")):
+        by_client = client_saves.Told(story.session_id, "x", "video", TEN, f"as {teller.int}", end_time=TEN)
+        assert await client_saves.save(pool, Viewer(teller), teller, by_client)
+        assert await pool.fetchval("select counselor_category from sessions") == expected
+    await story.end()
+
+
 async def test_a_clients_mode_holds_where_the_rooms_metadata_tell_none(pool: Pool, tmp_path: Path) -> None:
     for told, expected in ((None, "voice"), ("video", "video")):
         session_id, viewer = uuid4(), Viewer(ATTRIBUTE)
@@ -168,7 +202,7 @@ async def test_a_database_from_before_there_were_proofs_keeps_its_sessions_and_g
     me, coach, session_id = uuid4(), uuid4(), uuid4()
     await pool.execute("drop trigger sessions_note_viewers on sessions; drop table session_viewers cascade")
     await pool.execute(
-        "alter table sessions drop column words, drop column owner_proof, drop column viewers cascade"
+        "alter table sessions drop column words, drop column owner_proof cascade, drop column viewers cascade"
     )
     await pool.execute(
         "create function transcript_words(jsonb, uuid) returns tsvector language sql immutable "
@@ -192,13 +226,24 @@ async def test_a_database_from_before_there_were_proofs_keeps_its_sessions_and_g
         coach,
         uuid4(),
     )
+    opened = Viewer(uuid4())  # and about to enter, while the release is replaced
+    await pool.execute(
+        "insert into sessions (session_id, room_name, user_id, mode, status, start_time) "
+        "values (gen_random_uuid(), 'y', $1, 'video', 'in_progress', $2)",
+        opened.user_id,
+        TEN,
+    )
     await migrate(dsn)
     await migrate(dsn)
+    assert await pool.fetchval("select owner_proof from sessions where room_name = 'y'") == "opened"
+    assert len((await history.page(pool, opened, history.Wanted(10))).sessions) == 1
     for user_id in (me, coach):
         for words in (None, "biology", "zebra"):
             found = await history.page(pool, Viewer(user_id), history.Wanted(10, words=words))
             assert [row["session_id"] for row in found.sessions] == [session_id]
-    row = await pool.fetchrow("select owner_proof, viewers, client_record from sessions")
+    row = await pool.fetchrow(
+        "select owner_proof, viewers, client_record from sessions where session_id = $1", session_id
+    )
     assert row is not None
     assert (row["owner_proof"], row["viewers"], list(row["client_record"])) == (
         "attribute",

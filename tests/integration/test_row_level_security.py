@@ -1,14 +1,16 @@
 """What PostgreSQL itself shows the web part: one user's sessions, also to a query that forgets to say so."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
+from typing import Any, get_args
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
 from agent.local.postgres import EmbeddedPostgres
+from agent.session.ownership import CLAIMED, Proof
 from db import attendance, client_saves, history
 from db.pool import Connection, Pool, migrate, open_pool
 from db.viewer import Viewer, may_act, seen_by
@@ -75,6 +77,21 @@ async def test_nobody_writes_into_anothers_session_nor_gives_theirs_away(pool: P
             async with seen_by(pool, me) as connection:
                 await connection.execute(sql, argument)
     assert await client_saves.save(pool, me, me.user_id, told(anothers)) is None
+
+
+async def test_what_only_livekit_can_prove_is_no_clients_to_claim(pool: Pool) -> None:
+    me = Viewer(uuid4())
+    begin = (
+        "insert into sessions (session_id, room_name, mode, status, start_time, user_id, owner_proof)"
+        " values (gen_random_uuid(), 'x', 'video', 'in_progress', now(), $1, $2)"
+    )
+    for proof in get_args(Proof):
+        refused: Any = (
+            nullcontext() if proof in CLAIMED else pytest.raises(asyncpg.InsufficientPrivilegeError)
+        )
+        with refused:
+            async with seen_by(pool, me) as connection:
+                await connection.execute(begin, me.user_id, proof)
 
 
 async def test_search_finds_ones_own_by_index_also_where_another_says_ones_id(pool: Pool) -> None:

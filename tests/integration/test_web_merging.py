@@ -141,10 +141,13 @@ async def test_heard_words_stand_and_told_ones_beside_them_whoever_saves_last(
                 "[00:00:12] user (told): I want to study biology.",
                 "[00:00:20] counselor (told): Tell me more.",
             ]
-            found = (await reader.get("/api/sessions", params={"q": "biology"})).json()["sessions"]
-            assert str(session_id) in [session["session_id"] for session in found]
+            for search, by_client in (("biology", True), ("hm", False)):
+                found = (await reader.get("/api/sessions", params={"q": search})).json()["sessions"]
+                assert {s["session_id"]: s["found"]["told"] for s in found}[str(session_id)] == by_client
         page = (await (await web.reader(user_id)).get(f"/session-history/{session_id}")).text
         assert page.count("client, not heard") == 2
+        page = (await (await web.reader(user_id)).get("/session-history?q=biology")).text
+        assert "told by a client, not heard" in page
 
 
 async def test_a_longer_tale_of_a_client_replaces_no_heard_word(web: Web, pool: Pool, tmp_path: Path) -> None:

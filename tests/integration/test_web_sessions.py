@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from agent.session.user_ids import user_id
+from db import quotas
 from db.pool import Pool
 from tests.integration.web_client import Web, finished, token
 
@@ -208,7 +209,7 @@ async def test_filters_and_search(web: Web) -> None:
     assert await ids(q="'); drop table sessions; --\\") == []
     assert len(await ids(q="tell or schön")) == 2
     found = (await me.get("/api/sessions", params={"q": "tell"})).json()["sessions"][0]["found"]
-    assert found == {"text": "Tell me more.", "timestamp": "2026-03-01T10:00:20Z"}
+    assert found == {"text": "Tell me more.", "timestamp": "2026-03-01T10:00:20Z", "told": True}
 
 
 @pytest.mark.parametrize(
@@ -313,3 +314,24 @@ async def test_a_platforms_own_user_ids_are_the_same_person_everywhere(web: Web)
     assert stay["userId"] == session["user_id"] == str(user_id("user_2abc"))
     blank = await me.post("/api/coaching/participants", json=join | {"userId": " "})
     assert (blank.status_code, blank.json()["errors"][0]["field"]) == (422, "userId")
+
+
+async def test_one_users_clients_save_so_many_new_sessions_an_hour_and_staff_as_many_as_they_like(
+    web: Web, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quotas, "SAVED_AN_HOUR", 2)
+    me, first = web.user(), finished()
+    assert (await me.post("/api/sessions/save", json=first)).status_code == 201
+    assert (await me.post("/api/sessions/save", json=finished())).status_code == 201
+    refused = await me.post("/api/sessions/save", json=finished())
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "600")
+    assert (await me.post("/api/sessions/save", json=first)).status_code == 200  # what is there is no new one
+    assert await pool.fetchval("select count(*) from sessions") == 2
+    for _ in range(3):
+        assert (await web.admin().post("/api/sessions/save", json=finished())).status_code == 201
+    owner = uuid4()
+    assert (
+        await web.admin().post("/api/sessions/save", json=finished(user_id=str(owner)))
+    ).status_code == 201
+    proof = "select owner_proof from sessions where user_id = $1"
+    assert await pool.fetchval(proof, owner) == "opened"  # staff's word is no claim of a client

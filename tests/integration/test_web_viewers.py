@@ -141,11 +141,30 @@ async def test_a_platform_may_show_sessions_to_their_owner_alone(
             assert (str(SESSION) in (await viewer.get(path)).text) == sees
 
 
+async def test_who_enters_is_told_who_will_read_the_record_and_whom_the_link_lets_in(
+    dsn: str, sfu: Sfu
+) -> None:
+    for sees, also in ((True, "whoever takes part under an account of their own"), (False, "")):
+        async with serving(dsn, sfu, web_participants_see=sees) as web:
+            for claims, link in (
+                ({}, "a counselor or staff who are signed in enter as your counselor"),
+                ({"role": "counselor"}, "Its student comes by your platform"),
+                ({"role": "admin"}, "leads the student whose session this is"),
+            ):
+                page = (await (await web.reader(uuid4(), **claims)).get("/video-session")).text
+                assert ("whoever takes part" in page) == sees
+                assert also in page
+                assert link in page
+
+
 async def test_what_staff_read_of_others_is_written_down_and_what_others_read_is_not(
     dsn: str, pool: Pool, tmp_path: Path
 ) -> None:
     await recorded(pool, tmp_path)
     async with serving(dsn) as web:
+        async with as_viewer(web, "staff", page=False) as viewer:
+            await viewer.get(f"/api/coaching/participants?sessionId={SESSION}")
+        assert await pool.fetchval("delete from access_log returning what") == "read"
         for kind in ("owner", "counselor", "staff", "staff"):
             async with as_viewer(web, kind, page=False) as viewer:
                 await viewer.get(ONE)
@@ -172,6 +191,12 @@ async def test_a_counselor_enters_where_the_session_names_them_or_nobody_yet(
         assert (await web.user().post("/api/sessions", json=room)).status_code == 404
         assert (await one.post("/api/sessions", json=room)).status_code == 201
         assert (await other.post("/api/sessions", json=room)).status_code == 404
+        assert (await one.post("/api/sessions", json=room)).status_code == 201
+        # Who was let in and never came keeps nobody out for long.
+        await pool.execute("update sessions set counselor_named_at = now() - interval '11 minutes'")
+        assert (await other.post("/api/sessions", json=room)).status_code == 201
+        assert (await one.post("/api/sessions", json=room)).status_code == 404
+        await pool.execute("update sessions set counselor_named_at = now() - interval '11 minutes'")
         assert (await one.post("/api/sessions", json=room)).status_code == 201
         # To enter is not yet to have been there.
         assert (await one.get(f"/api/sessions/{opened['session_id']}")).status_code == 404

@@ -1,5 +1,6 @@
 """Whose session it is, by proof: in whatever order the proofs come."""
 
+from dataclasses import replace
 from itertools import permutations
 from typing import get_args
 from uuid import UUID
@@ -68,6 +69,7 @@ def test_nobody_owns_what_nobody_claims() -> None:
         ([joined(0, "student-1", user_id=OTHER)], (OTHER, "attribute")),
         ([joined(0, OTHER, user_id=OTHER)], (OTHER, "identity")),
         ([joined(0, OTHER, role="participant", user_id=OTHER)], (OTHER, "identity")),
+        ([joined(0, OTHER.replace("-", ""), user_id=OTHER)], (OTHER, "identity")),
         (
             [joined(0, OTHER, user_id=OTHER), joined(9, "student-2", user_id=STUDENT_ID)],
             (STUDENT_ID, "attribute"),
@@ -103,6 +105,14 @@ def test_who_has_no_role_is_the_student_by_the_rooms_user_or_where_nobody_else_i
         session = fold(info(user_id=user_id), order)
         assert session.role(OTHER) == role
         assert next(s for s in session.stays if s.joined.identity == OTHER).joined.role == role
+
+
+def test_who_is_there_under_the_rooms_user_id_is_the_student_whatever_their_identity() -> None:
+    phone = joined(0, "sams-phone", role="participant", user_id=OTHER)
+    assert fold(info(user_id=UUID(OTHER)), [phone]).role("sams-phone") == "student"
+    # Who owns it for having saved it is no student for that.
+    claimed = replace(info(user_id=UUID(OTHER)), proof="saved")
+    assert fold(claimed, [phone]).role("sams-phone") == "participant"
 
 
 def test_viewers_are_all_whom_livekit_saw_under_a_users_id() -> None:

@@ -183,12 +183,21 @@ def test_an_agent_is_the_counselor_unless_something_else_is_said(
         ("student-1", {}, None),
         ("user_2abc", {}, None),
         (USER.upper(), {}, USER),
+        (USER.replace("-", ""), {}, USER),
+        (f"{{{USER}}}", {}, None),  # the web part takes it for a platform's own, too
     ],
 )
 def test_a_user_id_is_the_attribute_else_the_identity_where_it_is_a_uuid(
     identity: str, attributes: dict[str, str], user_id: str | None
 ) -> None:
     assert user_id_of(identity, attributes) == user_id
+
+
+def test_an_identity_that_stands_for_the_rooms_user_is_their_user_id() -> None:
+    platforms_own = uuid5(DEFAULT_NAMESPACE, "user_2abc")
+    assert user_id_of("user_2abc", {}, student=platforms_own) == str(platforms_own)
+    assert user_id_of("user_2abc", {"user_id": USER}, student=platforms_own) == USER
+    assert user_id_of("user_2abd", {}, student=platforms_own) is None
 
 
 def test_metadata_that_come_later_bring_what_they_tell_and_take_nothing_away() -> None:

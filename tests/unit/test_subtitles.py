@@ -25,6 +25,16 @@ def test_each_format_names_the_speaker_and_counts_from_the_start() -> None:
     )
 
 
+def test_what_a_client_told_says_whose_client_where_it_is_not_the_speakers() -> None:
+    words = [{**entry, "told_by": "user-1"} for entry in transcript(heard(1, "Hello.", lasting=2))]
+    for tellers, who in (
+        ({}, "Sam (told)"),
+        ({"user-1": "Sam"}, "Sam (told)"),
+        ({"user-1": "Kim\n-->"}, "Sam (told by Kim ->)"),
+    ):
+        assert text(words, at(0), NAMES, tellers) == f"[00:00:01] {who}: Hello.\n"
+
+
 def test_words_cannot_break_out_of_their_cue() -> None:
     words = transcript(heard(1, "a\n\n00:00 --> 00:09\n<b>&", lasting=2))
     assert webvtt(words, at(0), NAMES).endswith("\n<v Sam>a 00:00 -&gt; 00:09 &lt;b&gt;&amp;</v>\n\n")

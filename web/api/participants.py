@@ -24,7 +24,7 @@ async def join(request: Request, response: Response, viewer: SignedIn, told: Tol
     """Somebody joins a session of yours. 200 with the stay that goes on, when they are there already."""
     who = user_id(told.user_id, request.app.state.recorder.web_user_id_namespace)
     assert who is not None  # `ToldJoin` takes nobody else
-    stay = await attendance.join(request.app.state.pool, viewer, told.session_id, who, told.name)
+    stay = await attendance.join(request.app.state.pool, viewer, told.session_id, who, told.name or "")
     if stay is None:
         raise not_found()
     row, created = stay

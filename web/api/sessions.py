@@ -163,13 +163,13 @@ def _file(record: Record, form: Form) -> Response:
         return JSONResponse(words, headers=headers)
     if not record.recorded:
         words = [{**entry, "told_by": None} for entry in words]
-    body = WRITERS[form](words, record.start, record.names)
+    body = WRITERS[form](words, record.start, record.names, record.tellers)
     return Response(body, headers=headers, media_type=MEDIA[form])
 
 
 def _summary(row: dict[str, Any]) -> SessionSummary:
     line = row.get("line")
-    found = Found(text=line["text"], timestamp=line["said_at"]) if line else None
+    found = Found(text=line["text"], timestamp=line["said_at"], told=line["told"]) if line else None
     return SessionSummary(**row, coverage=row["coverage_share"], found=found)
 
 

@@ -25,6 +25,7 @@ class Found(BaseModel):
 
     text: str
     timestamp: datetime
+    told: bool = Field(description="Whether a client told them, and no recorder heard them")
 
 
 class SessionSummary(BaseModel):

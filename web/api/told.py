@@ -5,6 +5,7 @@ line is dropped, a field that nobody knows is ignored. What cannot be understood
 field.
 """
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
@@ -41,6 +42,7 @@ _SPEAKERS = {
     "agent": "counselor",
     "participant": "participant",
 }
+_LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:[-_]|$)")
 # LiveKit's own word for no connection is no average of one.
 _QUALITIES = {word: word for word in ("excellent", "good", "fair", "poor", "unknown")} | {"lost": "poor"}
 
@@ -57,8 +59,9 @@ def _in_our_time(value: datetime) -> datetime:
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
-def _spoken(value: str) -> str:
-    return storable(value).strip()
+def _storable(value: Any) -> Any:
+    """Half a letter (a client cut its text between two UTF-16 units) costs that half, not the session."""
+    return storable(value) if isinstance(value, str) else value
 
 
 def _names_somebody(value: str) -> str:
@@ -73,6 +76,12 @@ def _none_if_blank(value: str | None) -> str | None:
 
 def _text_of_number(value: Any) -> Any:
     return str(value) if type(value) is int and abs(value) < 2**63 else value
+
+
+def _primary(tag: str | None) -> str | None:
+    """`en` of `en-GB`, as browsers name it; None for what is no language."""
+    found = _LANGUAGE.match(tag or "")
+    return found[1].lower() if found else None
 
 
 def _speaker(value: Any) -> str:
@@ -91,13 +100,14 @@ def _quality(value: Any) -> str | None:
 
 UserId = Annotated[str, Field(max_length=256), AfterValidator(_names_somebody)]  # a platform's own
 Moment = Annotated[datetime, BeforeValidator(_is_text), AfterValidator(_in_our_time)]
-Spoken = Annotated[str, Field(max_length=16_384), AfterValidator(_spoken)]
-Name = Annotated[str, Field(max_length=256), AfterValidator(storable)]
+Spoken = Annotated[str, Field(max_length=16_384), AfterValidator(str.strip), BeforeValidator(_storable)]
+Name = Annotated[str, Field(max_length=256), BeforeValidator(_storable)]
 Category = Annotated[
     Name | None,
     BeforeValidator(_text_of_number, json_schema_input_type=Name | int | None),
     AfterValidator(_none_if_blank),
 ]
+Language = Annotated[str | None, Field(max_length=256), AfterValidator(_primary)]
 Mode = Literal["voice", "video"]
 Status = Literal["in_progress", "completed"]
 Speaker = Annotated[
@@ -139,7 +149,7 @@ class ToldWords(Told):
     timestamp: Moment = Field(description="When the words began", examples=["2026-01-31T10:00:12.500Z"])
     end: Moment | None = Field(None, description="When they ended", examples=["2026-01-31T10:00:15Z"])
     identity: Name | None = Field(None, description="LiveKit identity", examples=["student-1"])
-    language: str | None = Field(None, pattern="^[a-z]{2,3}$", examples=["en"])
+    language: Language = Field(None, description="BCP 47; another text counts as none", examples=["en"])
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -250,7 +260,7 @@ class ToldJoin(Told):
         description="As tokens have it in `sub`",
         examples=["5b1e0a3c-93a1-4f0a-8c51-0e9f2c3d4e5f", "auth0|123"],
     )
-    name: Name = Field("", examples=["Sam"])
+    name: Name | None = Field("", examples=["Sam"])
 
 
 class ToldLeave(Told):

@@ -99,5 +99,6 @@ def _line(row: dict[str, Any], categories: Mapping[str, str]) -> dict[str, Any]:
         "participants": row["participants"],
         "quality": words.quality(row["quality_metrics"], row["mode"]),
         "found": found and found["text"],
+        "found_told": bool(found and found["told"]),
         "anchor": anchor(row["start_time"], datetime.fromisoformat(found["said_at"])) if found else "",
     }
