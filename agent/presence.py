@@ -6,6 +6,7 @@ Handlers never raise: the SDK would log the whole event, and events carry what p
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import get_args
 from uuid import UUID
@@ -73,6 +74,7 @@ class Presence:
         self._on_empty = on_empty
         self._namespace = namespace  # of user ids that are no UUIDs
         self._present: dict[str, str] = {}  # participant_sid -> identity
+        self._told: dict[str, ParticipantJoined] = {}  # what was last told of each, by participant_sid
         self._cut_off_since: datetime | None = None
         self._over = asyncio.Event()  # our connection to the room has ended
         listen(room, "participant_connected", self._connected)
@@ -124,6 +126,7 @@ class Presence:
 
     def _note_leave(self, participant_sid: str, at: datetime) -> None:
         identity = self._present.pop(participant_sid)
+        self._told.pop(participant_sid, None)
         self._recorder.record(
             ParticipantLeft(at=at, identity=storable(identity), participant_sid=participant_sid)
         )
@@ -137,17 +140,18 @@ class Presence:
             self._note_stay(participant)
 
     def _note_stay(self, participant: rtc.RemoteParticipant) -> None:
-        self._recorder.record(
-            ParticipantJoined(
-                at=_joined_at(participant),
-                identity=storable(participant.identity),
-                participant_sid=participant.sid,
-                name=storable(participant.name),
-                role=role_in_room(participant),
-                user_id=self._user_id(participant),
-                observed=now(),
-            )
+        """Only what is new of them: agents change attributes that say nothing to us at every turn."""
+        join = ParticipantJoined(
+            at=_joined_at(participant),
+            identity=storable(participant.identity),
+            participant_sid=participant.sid,
+            name=storable(participant.name),
+            role=role_in_room(participant),
+            user_id=self._user_id(participant),
         )
+        if self._told.get(participant.sid) != join:
+            self._told[participant.sid] = join
+            self._recorder.record(replace(join, observed=now()))
 
     def _user_id(self, participant: rtc.RemoteParticipant) -> str | None:
         student = self._recorder.session.info.user_id

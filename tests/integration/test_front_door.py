@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import httpx2
 from livekit import api
 
-from bench.stack import Stack, new_room, until
+from bench.stack import Stack, connected, new_room, until
 from tests.integration.web_client import Web, finished, serving
 
 EVERY = 1.0  # seconds between looks
@@ -148,6 +148,25 @@ async def test_a_student_known_by_an_attribute_alone_has_the_session_while_it_is
             assert "In Progress" in page.text
         record = await stack.completed(room)
     assert (record["user_id"], record["owner_proof"]) == (ids["student"], "attribute")
+
+
+async def test_what_says_nothing_new_of_a_participant_is_not_journaled(stack: Stack) -> None:
+    """LiveKit's agents tell their state by an attribute, at every turn."""
+    async with people_of(stack, "student") as (_, ids, watch, room), stack.joining(room, "sam"):
+        await until(lambda: stack.log("session_claimed", room=room))
+        role = {"role": "student", "user_id": str(ids["student"])}
+        async with api.LiveKitAPI(stack.sfu.url, stack.sfu.api_key, stack.sfu.api_secret) as livekit:
+            for attributes in ({"lk.agent.state": "listening"}, {"lk.agent.state": "thinking"}, role):
+                await livekit.room.update_participant(
+                    api.UpdateParticipantRequest(room=room, identity="sam", attributes=attributes)
+                )
+        await until(lambda: _in_history(watch.people["student"], watch.session_id))
+        async with connected(stack.dsn) as connection:
+            told = await connection.fetchval(
+                "select count(*) from session_events where session_id = $1 and kind = 'ParticipantJoined'",
+                watch.session_id,
+            )
+        assert told == 2
 
 
 async def test_metadata_that_come_in_the_middle_of_a_call_decide_whose_it_is(stack: Stack) -> None:
