@@ -12,6 +12,7 @@ from typing import Any, Literal
 Role = Literal["student", "counselor", "participant"]
 Speaker = Literal["user", "counselor", "participant"]
 Played = Literal["screen_share_audio"] | None  # None: their own voice
+Teller = Literal["agent", "person"]
 Leg = Literal["sfu_to_recorder", "client_to_sfu"]
 ConnectionQuality = Literal["excellent", "good", "poor", "lost"]
 
@@ -46,6 +47,8 @@ class UtteranceHeard:
     """Words of someone, from `at`, when they began, to `end`. `language`: ISO 639-1, where it is told.
 
     Without `text`: speech in which Whisper found no words, or (`data`) whose words the speaker sends.
+    `told`: whose own words (`data`) these are: an agent's, which stand for what Whisper would hear, or a
+    person's, which stand beside it. `sent_by`: who sent them, where that is not who spoke.
     """
 
     at: datetime
@@ -55,6 +58,8 @@ class UtteranceHeard:
     source: Literal["whisper", "data"]
     language: str | None = None
     track: Played = None
+    told: Teller | None = None
+    sent_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from agent.session.reasons import GAP_REASONS
 from agent.session.transcript import voice_of
-from web.pages.words import REASONS, clock, duration
+from web.pages.words import clock, duration
 from web.record import Record, Row
 
 SHORT = 1.0  # seconds; a microphone's first moments are listed, but do not interrupt the reading
@@ -80,7 +81,7 @@ def _gap(start: datetime, names: Mapping[str, str], gap: Mapping[str, Any]) -> d
         "identity": identity,
         "what": gap["what"],
         "hides_words": gap["what"] in ("transcript", "everything"),
-        "reason": REASONS.get(gap["reason"], gap["reason"].replace("_", " ")),
+        "reason": GAP_REASONS.get(gap["reason"], gap["reason"].replace("_", " ")),
     }
 
 

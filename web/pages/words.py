@@ -14,15 +14,6 @@ QUALITY = {
     "unknown": "Not rated",
 }
 _RATED = set(QUALITY) - {"unknown"}
-REASONS = {
-    "subscribing": "the first moment of a microphone",
-    "recorder_joined_late": "the recorder had just joined",
-    "transcription_unavailable": "no words could be had for this speech",
-    "recorder_taken_over": "the recorder was replaced",
-    "connection_lost": "their connection was lost",
-    "recorder_cut_off": "the recorder had no connection",
-    "recorder_error": "the recorder failed to listen",
-}
 ENDINGS = {
     "ended_by_participant": "Ended by a participant",
     "room_empty": "Everybody had left",
