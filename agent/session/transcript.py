@@ -6,7 +6,6 @@ Whisper heard gives way to own messages about the same time, and only to these: 
 sender came back without them, the agent that sent them left), Whisper's words are all there are.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -15,13 +14,13 @@ from itertools import pairwise
 from typing import Any
 
 from agent.session.events import UtteranceHeard
+from agent.session.words import words_of
 
 # Own words without a time of their own count from when they came, after they were said; nothing that
 # Whisper heard earlier than this before them is the same.
 _LATENESS = timedelta(seconds=30)
 _TOLD_AGAIN = 0.75  # more of its pairs of words than this are recorded about then: no other sentence
 _CLOCKS_APART = timedelta(seconds=20)  # a client's clock, and when it says that words began
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")  # Chinese has no spaces
 _ALIKE = 0.6  # so much of what Whisper heard is in the own messages: then it is the same, heard twice
 
 
@@ -62,7 +61,7 @@ def _begin(entry: Mapping[str, Any]) -> datetime:
 
 def _pairs(text: str) -> list[tuple[str, ...]]:
     """Each two words that follow each other: their order counts; a single word is alike only to another."""
-    words = _words(text)
+    words = words_of(text)
     return list(pairwise(words)) if len(words) > 1 else [(word,) for word in words]
 
 
@@ -93,10 +92,6 @@ def _share_of(heard: str, said: str) -> float:
     Not the other way round: one message may be of several utterances, with the pauses between them, and
     one utterance of several messages.
     """
-    one, other = _words(heard), _words(said)
+    one, other = words_of(heard), words_of(said)
     blocks = SequenceMatcher(None, one, other, autojunk=False).get_matching_blocks()
     return sum(block.size for block in blocks) / len(one) if one else 0.0
-
-
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text.casefold().replace("'", "").replace("\u2019", ""))
