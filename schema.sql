@@ -125,6 +125,22 @@ create table if not exists recorder_starts (
     at       timestamptz not null
 );
 
+-- Stays in coaching rooms as LiveKit's webhooks tell of them, until the room's recorder has taken them in: see `db.visits`.
+create table if not exists room_visits (
+    room_sid        text not null,
+    participant_sid text not null,
+    identity        text not null,
+    name            text not null,
+    role            text not null,
+    is_agent        boolean not null,
+    user_id         text,
+    joined_at       timestamptz not null,
+    left_at         timestamptz,
+    told_at         timestamptz not null default now(),
+    primary key (room_sid, participant_sid)
+);
+create index if not exists room_visits_by_age on room_visits (told_at);
+
 -- What people see. The web part acts as the role `coaching_web`, which sees of each table what its policies
 -- let it see: the sessions of the user whom `app.user_id` names for the transaction, all for `app.role` admin.
 -- Recorders act as the tables' owner, whom no policy binds.

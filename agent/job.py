@@ -62,7 +62,7 @@ async def record(ctx: JobContext) -> None:
         spool_dir = settings.recorder_spool_dir
         allowance = Allowance(spool_dir, settings.recorder_spool_mb * 1_000_000, "RECORDER_SPOOL_MB")
         recorder = Recorder(info, pool, spool_dir, allowance=allowance)
-        recording = RoomRecording(ctx, recorder, recogniser, settings)
+        recording = RoomRecording(ctx, recorder, recogniser, settings, pool)
         if await recording.begin():
             stack.push_async_callback(recording.end)
             _recordings[ctx.job.id] = stack.pop_all()

@@ -22,7 +22,7 @@ from agent.session.errors import TranscriptionUnavailable, what_failed
 from agent.session.events import Event, UtteranceHeard
 from agent.session.rooms import SessionInfo
 from agent.settings import Settings
-from agent.spoken import Spoken
+from agent.spoken import Spoken, heard_in
 from agent.spool import Spool
 from db import fleet, sessions
 from db.pool import Pool, is_transient
@@ -88,7 +88,7 @@ class LateWords:
             return None
         history = await sessions.load_history(self._pool, session_id)
         events = [*history.journaled, *history.restored]
-        return [Spoken.of(event) for event in events if isinstance(event, UtteranceHeard)]
+        return heard_in(event for event in events if isinstance(event, UtteranceHeard))
 
     async def _transcribe(self, paths: list[Path], have: list[Spoken]) -> bool:
         """One session's utterances; False when Whisper is away."""

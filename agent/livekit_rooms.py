@@ -2,16 +2,20 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import aiohttp
 from livekit import api
 from livekit.protocol.models import ParticipantInfo, Room
 
+from agent.session.rooms import role_of, storable, user_id_of
 from agent.settings import Settings
+from db.visits import Visit
 
 ADMISSION = timedelta(hours=12)  # longer than any session; the SDK renews it while connected
 ANSWER_SECONDS = 10.0
 _EGRESS = ParticipantInfo.Kind.EGRESS
+_AGENT = ParticipantInfo.Kind.AGENT
 
 
 def livekit_api(settings: Settings) -> api.LiveKitAPI:
@@ -50,6 +54,22 @@ async def who_is_in(livekit: api.LiveKitAPI, room_name: str) -> Occupancy:
     joined = [p.joined_at_ms / 1000 or p.joined_at for p in visible]
     since = datetime.fromtimestamp(min(joined), UTC) if joined else None
     return Occupancy(since, witnessed=any(p.permission.hidden for p in listed.participants))
+
+
+def visit_of(told: ParticipantInfo, namespace: UUID, *, student: UUID | None = None) -> Visit | None:
+    """The stay of somebody as LiveKit tells of it; None for who is not recorded."""
+    if told.permission.hidden or told.kind == _EGRESS:
+        return None
+    attributes = dict(told.attributes)
+    return Visit(
+        participant_sid=told.sid,
+        identity=storable(told.identity),
+        name=storable(told.name),
+        role=role_of(told.identity, attributes, told.metadata, is_agent=told.kind == _AGENT),
+        is_agent=told.kind == _AGENT,
+        user_id=user_id_of(told.identity, attributes, namespace, student=student),
+        joined_at=datetime.fromtimestamp(told.joined_at_ms / 1000 or told.joined_at, UTC),
+    )
 
 
 def admission(settings: Settings, room_name: str, identity: str) -> str:

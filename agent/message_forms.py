@@ -19,7 +19,8 @@ from agent.session.errors import MessageRefused
 from agent.session.events import Speaker
 from agent.session.rooms import storable
 
-MAX_BYTES = 16 * 1024
+MAX_TEXT = 16 * 1024  # bytes of what somebody says at once
+MAX_BYTES = 256 * 1024  # of it as it comes: a program may wrap its text in much that we do not read
 
 
 def _storable(value: object) -> object:
@@ -93,10 +94,15 @@ class QualityMessage(_Message):
     freeze_seconds: _Figure | None = None
 
 
+def too_long(text: str) -> bool:
+    """Whether a text is more than anybody says at once."""
+    return len(text.encode("utf-8", "replace")) > MAX_TEXT
+
+
 def parsed(data: bytes) -> dict[str, Any]:
-    """A JSON object of at most 16 KiB. Raises `MessageRefused` for anything else, quoting nothing of it."""
+    """A JSON object of at most 256 KiB. Raises `MessageRefused` for anything else, quoting nothing of it."""
     if len(data) > MAX_BYTES:
-        raise MessageRefused("larger than 16 KiB")
+        raise MessageRefused("larger than 256 KiB", words=True)
     try:
         payload = json.loads(data)
     except (ValueError, RecursionError):
@@ -108,8 +114,13 @@ def parsed(data: bytes) -> dict[str, Any]:
 
 def checked(form: type[Form], payload: Mapping[str, Any]) -> Form:
     """The message. Raises `MessageRefused` with the names of the wrong fields, never their values."""
+    text = payload.get("text") if form is TranscriptMessage else None
+    words = isinstance(text, str) and bool(text.strip())
+    if isinstance(text, str) and too_long(text):
+        raise MessageRefused("text larger than 16 KiB", words=words)
     try:
         return form.model_validate(payload)
     except (ValidationError, OverflowError) as error:
         wrong = {str(e["loc"][0]) for e in error.errors()} if isinstance(error, ValidationError) else set()
-        raise MessageRefused("wrong fields: " + ", ".join(sorted(wrong & form.model_fields.keys()))) from None
+        names = ", ".join(sorted(wrong & form.model_fields.keys()))
+        raise MessageRefused(f"wrong fields: {names}", words=words) from None

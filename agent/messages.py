@@ -1,7 +1,8 @@
 """Data-channel topics: what participants send to the recorder.
 
-What participants send is not to be trusted: every message is checked for size, form and sender before it
-becomes an event. One that fails is refused with one log line and changes nothing.
+What participants send is not to be trusted: every message is checked for sender, size and form, and for how
+much of the like has come, before it becomes an event. One that fails is refused with one log line and
+changes nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,16 +13,18 @@ import structlog
 from livekit import rtc
 
 from agent.announcements import SESSION_SAVE_FAILED, SESSION_SAVED
+from agent.budgets import Budgets
 from agent.clock import now
 from agent.handlers import listen
 from agent.message_forms import QualityMessage, TranscriptMessage, checked, parsed
-from agent.presence import role_in_room
+from agent.own_words import OwnWords
+from agent.presence import is_recorded, role_in_room
 from agent.recorder import Recorder
-from agent.senders import Senders
+from agent.refusals import Refusals
+from agent.senders import Senders, is_agent
 from agent.session.errors import MessageRefused
-from agent.session.events import QualityRead, Role, UtteranceHeard, milliseconds
+from agent.session.events import QualityRead, Role
 from agent.session.rooms import speaker_of, storable
-from agent.tasks import Tasks
 from agent.unheard import Unheard
 
 log = structlog.stdlib.get_logger()
@@ -31,51 +34,39 @@ SESSION_END = "session.end"
 QUALITY_READING = "quality.reading"
 
 _CLOCK_SKEW = timedelta(minutes=1)  # how far a participant's clock may be off before ours is used
-_MAX_WAITING = 100  # packets whose sender is not visible yet
 
 Payload = Mapping[str, Any]
 
 
 class Messages:
-    """Receives what participants send to the recorder."""
+    """Receives what participants send to the recorder.
 
-    def __init__(self, room: rtc.Room, recorder: Recorder, *, on_session_end: Callable[[], None]) -> None:
+    `on_session_end` ends the session and gives False where that is being done already; `on_unseen` hears of
+    a sender who is not visible.
+    """
+
+    def __init__(
+        self,
+        room: rtc.Room,
+        recorder: Recorder,
+        *,
+        on_session_end: Callable[[], bool],
+        on_unseen: Callable[[], None] = lambda: None,
+    ) -> None:
         self.senders = Senders(room)
-        self.own_words: set[str] = set()  # identities whose words come from themselves, not from Whisper
-        self._room = room
+        self.budgets = Budgets()
+        self.own_words = OwnWords(room, recorder, self.senders, self.budgets)
+        self.refusals = Refusals(recorder, self.budgets)
+        self.on_unseen = on_unseen
         self._recorder = recorder
         self._on_session_end = on_session_end
-        self._waiting = Tasks()
         self._unheard = Unheard()
         listen(room, "data_received", self._data_received)
-        listen(room, "participant_disconnected", self._disconnected)
 
-    async def close(self) -> None:
-        """Settle what still waits for its sender."""
+    def close(self) -> None:
+        """Tell what is still to be told."""
         self.senders.close()
-        await self._waiting.finished()
-
-    def take_own_words(
-        self,
-        sender: rtc.RemoteParticipant,
-        text: str,
-        begin: datetime,
-        end: datetime,
-        language: str | None = None,
-    ) -> None:
-        """A sender's own words become an utterance; from now on, until they leave, Whisper hears no more."""
-        if sender.identity in self._room.remote_participants:
-            self.own_words.add(storable(sender.identity))
-        self._recorder.record(
-            UtteranceHeard(
-                at=milliseconds(min(begin, end)),
-                end=milliseconds(end),
-                identity=storable(sender.identity),
-                text=text,
-                source="data",
-                language=language,
-            )
-        )
+        self.refusals.close()
 
     def _data_received(self, packet: rtc.DataPacket) -> None:
         topic, sender, received = packet.topic or "", packet.participant, now()
@@ -87,41 +78,18 @@ class Messages:
                 SESSION_END: self._session_end,
                 QUALITY_READING: self._quality_reading,
             }.get(topic)
+            if sender is None:
+                self.on_unseen()
             if handle is None:
                 self._unheard.note(sender.identity if sender else None, topic)
-                return
-            payload = parsed(packet.data)
-            if sender is not None:
-                handle(sender, payload, received)
-            elif len(self._waiting) < _MAX_WAITING:
-                self._waiting.start(self._when_sender_is_known(topic, handle, payload, received))
+            elif sender is None or not is_recorded(sender):
+                raise MessageRefused("sender unknown", once=True)
             else:
-                raise MessageRefused("sender unknown")
+                self.budgets.data(sender.identity, len(packet.data), agent=is_agent(sender))
+                handle(sender, parsed(packet.data), received)
         except MessageRefused as refusal:
-            refused(topic, sender, refusal)
-
-    async def _when_sender_is_known(
-        self,
-        topic: str,
-        handle: Callable[[rtc.RemoteParticipant, Payload, datetime], None],
-        payload: Payload,
-        received: datetime,
-    ) -> None:
-        sender: rtc.RemoteParticipant | None = None
-        try:
-            sender = await self.senders.only_newcomer(received)
-            if sender is None:
-                raise MessageRefused("sender unknown")
-            handle(sender, payload, received)
-        except MessageRefused as refusal:
-            refused(topic, sender, refusal)
-
-    def _disconnected(self, participant: rtc.RemoteParticipant) -> None:
-        """A client that returns may be another program; and whose words an agent sent, it sends no more."""
-        self.own_words.discard(storable(participant.identity))
-        if participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT:
-            agents = (p for p in self._room.remote_participants.values() if p.kind == participant.kind)
-            self.own_words &= {storable(agent.identity) for agent in agents}
+            refusal.words &= topic == TRANSCRIPT
+            self.refusals.note(topic, sender, refusal, received)
 
     def _transcript(self, sender: rtc.RemoteParticipant, payload: Payload, received: datetime) -> None:
         message = checked(TranscriptMessage, payload)
@@ -130,7 +98,7 @@ class Messages:
         began = message.timestamp
         if began is None or abs(began - received) > _CLOCK_SKEW:
             began = received
-        self.take_own_words(sender, message.text, began, received, message.language)
+        self.own_words.take(sender, message.text, began, received, language=message.language)
 
     def _role(self, sender: rtc.RemoteParticipant) -> Role:
         told = self._recorder.session.role(storable(sender.identity))
@@ -139,20 +107,16 @@ class Messages:
     def _session_end(self, sender: rtc.RemoteParticipant, _payload: Payload, _received: datetime) -> None:
         if self._role(sender) == "participant":
             raise MessageRefused("neither student nor counselor")
-        log.info("session_end_asked", identity=sender.identity)
-        self._on_session_end()
+        if not self.budgets.ending(sender.identity):
+            raise MessageRefused("asked to end too often", once=True)
+        if self._on_session_end():
+            log.info("session_end_asked", identity=sender.identity)
 
     def _quality_reading(self, sender: rtc.RemoteParticipant, payload: Payload, received: datetime) -> None:
         reading = checked(QualityMessage, payload)
         if reading.track_sid not in sender.track_publications:
             raise MessageRefused("not the sender's track")
+        self.budgets.reading(sender.identity)
         leg: Literal["client_to_sfu"] = "client_to_sfu"
         fields = reading.model_dump() | {"source": storable(reading.source)}
         self._recorder.record(QualityRead(at=received, identity=storable(sender.identity), leg=leg, **fields))
-
-
-def refused(topic: str, sender: rtc.RemoteParticipant | None, refusal: MessageRefused) -> None:
-    """The one line that a refused message leaves."""
-    log.warning(
-        "message_refused", topic=topic, identity=sender.identity if sender else None, reason=str(refusal)
-    )

@@ -1,4 +1,4 @@
-"""LiveKit's room events -> joined, left, connection quality.
+"""LiveKit's room events -> joined, left, connection quality; `agent.visits` knows of further stays.
 
 Handlers never raise: the SDK would log the whole event, and events carry what people say.
 """
@@ -30,9 +30,11 @@ from agent.session.events import (
 from agent.session.fold import ROOM_CLOSED, ROOM_EMPTY
 from agent.session.rooms import role_of, storable, user_id_of
 from agent.session.user_ids import DEFAULT_NAMESPACE
+from db.visits import Visit
 
 log = structlog.stdlib.get_logger()
 
+TELL_SECONDS = 1.0  # whoever changes their name more often is told of with the latest
 _CLOSED = (rtc.DisconnectReason.ROOM_DELETED, rtc.DisconnectReason.ROOM_CLOSED)
 
 
@@ -45,8 +47,8 @@ def is_recorded(participant: rtc.RemoteParticipant) -> bool:
 
 def role_in_room(participant: rtc.RemoteParticipant) -> Role:
     """The role that a participant's attributes, metadata, identity and kind claim."""
-    is_agent = participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
-    return role_of(participant.identity, participant.attributes, participant.metadata, is_agent=is_agent)
+    attributes, metadata = participant.attributes, participant.metadata
+    return role_of(participant.identity, attributes, metadata, is_agent=_is_agent(participant))
 
 
 def published_already(
@@ -75,6 +77,9 @@ class Presence:
         self._namespace = namespace  # of user ids that are no UUIDs
         self._present: dict[str, str] = {}  # participant_sid -> identity
         self._told: dict[str, ParticipantJoined] = {}  # what was last told of each, by participant_sid
+        self._telling: dict[str, asyncio.TimerHandle] = {}  # of whom not more is told for a moment
+        self._known: set[str] = set()  # every stay that we know of
+        self.unseen: set[str] = set()  # those of the present whom our connection does not show yet
         self._cut_off_since: datetime | None = None
         self._over = asyncio.Event()  # our connection to the room has ended
         listen(room, "participant_connected", self._connected)
@@ -93,6 +98,38 @@ class Presence:
             self._connected(participant)
         self._recorder.when_claimed(lambda _until: self._note_those_who_left_meanwhile())
 
+    @property
+    def known(self) -> set[str]:
+        """Every stay that is noted, by participant_sid."""
+        return self._known | {stay.joined.participant_sid for stay in self._recorder.session.stays}
+
+    def visited(self, visit: Visit) -> None:
+        """LiveKit tells of a stay, or its end, that our connection does not show, or not yet."""
+        sid, left_at = visit.participant_sid, visit.left_at
+        if sid not in self.known:
+            self._present[sid] = visit.identity
+            self.unseen.add(sid)
+            self._note(
+                ParticipantJoined(
+                    at=milliseconds(visit.joined_at),
+                    identity=visit.identity,
+                    participant_sid=sid,
+                    name=visit.name,
+                    role=visit.role,
+                    user_id=visit.user_id or self._user_id(visit.identity, {}),
+                    kind="agent" if visit.is_agent else None,
+                )
+            )
+            log.info("participant_joined", identity=visit.identity, role=visit.role, unseen=True)
+            left_at = left_at or (now() if self._over.is_set() else None)
+        if left_at is not None and sid in self.unseen:
+            self._note_leave(sid, milliseconds(max(left_at, visit.joined_at)))
+
+    def gone(self, participant_sid: str, at: datetime) -> None:
+        """Somebody whom our connection never showed is there no more."""
+        if participant_sid in self.unseen:
+            self._note_leave(participant_sid, max(at, self._told[participant_sid].at))
+
     def _note_those_who_left_meanwhile(self) -> None:
         """Whom a recorder before us saw come, and nobody saw leave: they were gone when we came."""
         gone = [
@@ -104,7 +141,7 @@ class Presence:
             self._recorder.record(
                 ParticipantLeft(at=max(at, join.at), identity=join.identity, participant_sid=sid)
             )
-        if gone and not self._present:
+        if gone and not self._people():
             self._recorder.record(SessionEnded(at=at, reason=ROOM_EMPTY))
 
     def room_names_another(self) -> None:
@@ -113,8 +150,11 @@ class Presence:
             self._told_more(participant)
 
     def _connected(self, participant: rtc.RemoteParticipant) -> None:
-        if not is_recorded(participant) or participant.sid in self._present:
+        if not is_recorded(participant) or (
+            participant.sid in self._present and participant.sid not in self.unseen
+        ):
             return
+        self.unseen.discard(participant.sid)
         self._present[participant.sid] = participant.identity
         self._note_stay(participant)
         log.info("participant_joined", identity=participant.identity, role=role_in_room(participant))
@@ -125,37 +165,74 @@ class Presence:
             self._note_leave(participant.sid, max(now(), _joined_at(participant)))
 
     def _note_leave(self, participant_sid: str, at: datetime) -> None:
+        self._tell_now(participant_sid)
         identity = self._present.pop(participant_sid)
-        self._told.pop(participant_sid, None)
+        self.unseen.discard(participant_sid)
+        told = self._told.pop(participant_sid, None)
         self._recorder.record(
             ParticipantLeft(at=at, identity=storable(identity), participant_sid=participant_sid)
         )
         log.info("participant_left", identity=identity)
-        if not self._present:
+        was_agent = told is not None and told.kind == "agent"
+        if not self._people() and (not was_agent or self._only_agents_ever()):
             self._recorder.record(SessionEnded(at=at, reason=ROOM_EMPTY))
             self._on_empty()
 
+    def _people(self) -> bool:
+        """Whether somebody is there who is no agent: an agent alone holds no session."""
+        told = (self._told.get(sid) for sid in self._present)
+        return any(join is None or join.kind != "agent" for join in told)
+
+    def _only_agents_ever(self) -> bool:
+        """A room without people ends with its last agent."""
+        return not self._present and self._never_a_person()
+
+    def _never_a_person(self) -> bool:
+        return all(stay.joined.kind == "agent" for stay in self._recorder.session.stays)
+
     def _told_more(self, participant: rtc.Participant) -> None:
-        if participant.sid in self._present and isinstance(participant, rtc.RemoteParticipant):
-            self._note_stay(participant)
+        """Once a second at most: a participant can change what they are called a thousand times."""
+        sid = participant.sid
+        if sid not in self._present or not isinstance(participant, rtc.RemoteParticipant):
+            return
+        if sid not in self._telling and self._note_stay(participant):
+            loop = asyncio.get_running_loop()
+            self._telling[sid] = loop.call_later(TELL_SECONDS, self._tell_now, sid)
 
-    def _note_stay(self, participant: rtc.RemoteParticipant) -> None:
+    def _tell_now(self, participant_sid: str) -> None:
+        if (timer := self._telling.pop(participant_sid, None)) is None:
+            return
+        timer.cancel()
+        here = self._room.remote_participants.values()
+        if who := next((p for p in here if p.sid == participant_sid), None):
+            self._told_more(who)
+
+    def _note_stay(self, participant: rtc.RemoteParticipant) -> bool:
         """Only what is new of them: agents change attributes that say nothing to us at every turn."""
-        join = ParticipantJoined(
-            at=_joined_at(participant),
-            identity=storable(participant.identity),
-            participant_sid=participant.sid,
-            name=storable(participant.name),
-            role=role_in_room(participant),
-            user_id=self._user_id(participant),
+        return self._note(
+            ParticipantJoined(
+                at=_joined_at(participant),
+                identity=storable(participant.identity),
+                participant_sid=participant.sid,
+                name=storable(participant.name),
+                role=role_in_room(participant),
+                user_id=self._user_id(participant.identity, participant.attributes),
+                kind="agent" if _is_agent(participant) else None,
+            )
         )
-        if self._told.get(participant.sid) != join:
-            self._told[participant.sid] = join
-            self._recorder.record(replace(join, observed=now()))
 
-    def _user_id(self, participant: rtc.RemoteParticipant) -> str | None:
+    def _note(self, join: ParticipantJoined) -> bool:
+        """Whether that was new."""
+        self._known.add(join.participant_sid)
+        if self._told.get(join.participant_sid) == join:
+            return False
+        self._told[join.participant_sid] = join
+        self._recorder.record(replace(join, observed=now()))
+        return True
+
+    def _user_id(self, identity: str, attributes: dict[str, str]) -> str | None:
         student = self._recorder.session.info.user_id
-        return user_id_of(participant.identity, participant.attributes, self._namespace, student=student)
+        return user_id_of(identity, attributes, self._namespace, student=student)
 
     def _quality_changed(self, participant: rtc.Participant | None, quality: rtc.ConnectionQuality) -> None:
         if participant is None or participant.sid not in self._present:
@@ -182,11 +259,14 @@ class Presence:
         self._note_cut_off()
         if reason not in _CLOSED or not self._present:
             return
-        at = now()
-        for sid, identity in self._present.items():
+        at, ends = now(), self._people() or self._never_a_person()
+        for sid in list(self._present):
+            self._tell_now(sid)
+            identity = self._present.pop(sid)
             self._recorder.record(ParticipantLeft(at=at, identity=storable(identity), participant_sid=sid))
-        self._present.clear()
-        self._recorder.record(SessionEnded(at=at, reason=ROOM_CLOSED))
+        self.unseen.clear()
+        if ends:
+            self._recorder.record(SessionEnded(at=at, reason=ROOM_CLOSED))
 
     def _reconnecting(self) -> None:
         """Perhaps several times, until the SDK is back or gives up."""
@@ -203,7 +283,7 @@ class Presence:
         if since is not None:
             log.info("recorder_reconnected")
             here = {participant.sid for participant in self._room.remote_participants.values()}
-            for participant_sid in [sid for sid in self._present if sid not in here]:
+            for participant_sid in [sid for sid in self._present if sid not in here | self.unseen]:
                 self._note_leave(participant_sid, since)
         self.note_those_already_here()
 
@@ -215,6 +295,10 @@ class Presence:
                 GapNoted(at=since, until=now(), what="everything", reason="recorder_cut_off")
             )
         return since
+
+
+def _is_agent(participant: rtc.RemoteParticipant) -> bool:
+    return participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
 
 
 def _joined_at(participant: rtc.RemoteParticipant) -> datetime:

@@ -1,10 +1,12 @@
 """Utterances on their way to words: kept on disk, recognised, recorded, forgotten.
 
 Each is recognised on its own, side by side with others. What cannot be recognised becomes a noted gap; its
-file stays for the worker, unless the service has refused it.
+file stays for the worker, unless the service has refused it. An agent's may wait for the words that its
+program sends.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import structlog
@@ -13,15 +15,21 @@ from agent.audio_files import read_audio, without_words
 from agent.kept_audio import KeptAudio
 from agent.recognition import Recogniser
 from agent.recorder import Recorder
+from agent.session.coverage import TRANSCRIPTION_UNAVAILABLE
 from agent.session.doubles import without_doubles
 from agent.session.errors import TranscriptionUnavailable
-from agent.spoken import Spoken
+from agent.spoken import Spoken, heard_in
 from agent.tasks import Tasks
 from agent.utterances import Samples
 
 log = structlog.stdlib.get_logger()
 
+OWN_WORDS_MISSING = "own_words_missing"
 FORGET_SECONDS = 1.0  # after the recorder has closed, when everything is written that will be
+
+
+class _AudioGone(TranscriptionUnavailable):
+    """Nobody has the sound any more."""
 
 
 class Recognising:
@@ -39,9 +47,18 @@ class Recognising:
         self._closing = False
         recorder.when_claimed(lambda _predecessor_until: self._adopt_soon())
 
-    def start(self, spoken: Spoken, samples: Samples, path: Path | None) -> None:
-        """Recognise this; `path`: where it was written while it was being spoken."""
-        self._under_way.start(self._recognise(spoken, samples, path))
+    def start(
+        self,
+        spoken: Spoken,
+        samples: Samples,
+        path: Path | None,
+        own_words: Callable[[], Awaitable[bool]] | None = None,
+    ) -> None:
+        """Recognise this; `path`: where it was written while it was being spoken.
+
+        `own_words` waits for others' words of it, and tells whether they came: then it needs no more.
+        """
+        self._under_way.start(self._recognise(spoken, samples, path, own_words))
 
     async def those_of_now(self, within: float) -> None:
         """Wait, so many seconds at most, until everything up to now is recognised or given up."""
@@ -57,12 +74,25 @@ class Recognising:
         await self._forgetting.close(FORGET_SECONDS)
         self._kept.close()
 
-    async def _recognise(self, spoken: Spoken, samples: Samples | None, path: Path | None) -> None:
+    async def _recognise(
+        self,
+        spoken: Spoken,
+        samples: Samples | None,
+        path: Path | None,
+        own_words: Callable[[], Awaitable[bool]] | None = None,
+    ) -> None:
         try:
             if samples is not None:
                 path, samples = await self._keep(spoken, samples, path)
+            if own_words is not None and await own_words():
+                self._recorder.record(spoken.told())
+                self._forget(path)
+                return
             async with self._slots:
                 words = await self._recogniser.words(await self._read(path) if samples is None else samples)
+        except _AudioGone:
+            reason = OWN_WORDS_MISSING if own_words is not None else TRANSCRIPTION_UNAVAILABLE
+            self._recorder.record(spoken.unheard(reason))
         except TranscriptionUnavailable as error:
             self._recorder.record(spoken.unheard())
             if error.refused:
@@ -95,7 +125,7 @@ class Recognising:
             return (await asyncio.to_thread(read_audio, path)).samples
         except (OSError, ValueError) as error:
             log.error("audio_not_read", error=type(error).__name__)
-            raise TranscriptionUnavailable("not on disk any more") from None
+            raise _AudioGone("not on disk any more") from None
 
     def _forget(self, path: Path | None) -> None:
         if path is not None:
@@ -114,7 +144,7 @@ class Recognising:
 
     async def _adopt(self) -> None:
         """Recognise what a recorder before us left, as if we had heard it."""
-        have = [Spoken.of(utterance) for utterance in self._recorder.session.utterances]
+        have = heard_in(self._recorder.session.utterances)
         left = await asyncio.to_thread(self._left_by_others, have)
         for path, spoken in left:
             self._under_way.start(self._recognise(spoken, None, path))

@@ -30,10 +30,13 @@ from agent.session.errors import SessionNotSaved
 from agent.session.events import SessionEnded
 from agent.session.fold import ENDED_BY_PARTICIPANT
 from agent.session.rooms import session_info
+from agent.session_end import SessionEnd
 from agent.settings import Settings
 from agent.tasks import Tasks
 from agent.text_streams import TextStreams
 from agent.transcription import Transcription
+from agent.visits import Visits
+from db.pool import Pool
 
 log = structlog.stdlib.get_logger()
 
@@ -44,13 +47,14 @@ class RoomRecording:
     """Witnesses one room: `begin` joins it, `end` leaves with everything saved."""
 
     def __init__(
-        self, ctx: JobContext, recorder: Recorder, recogniser: Recogniser, settings: Settings
+        self, ctx: JobContext, recorder: Recorder, recogniser: Recogniser, settings: Settings, pool: Pool
     ) -> None:
         self._ctx = ctx
         self._room: rtc.Room = ctx.room
         self._recorder = recorder
         self._settings = settings
         self._answers = Tasks()
+        self._visiting = Tasks()
         self._begun = False
         # Handlers are in place before we connect: nothing that happens meanwhile is missed.
         self._presence = Presence(
@@ -59,8 +63,13 @@ class RoomRecording:
             on_empty=lambda: self._answers.start(self._save()),
             namespace=settings.web_user_id_namespace,
         )
+        self._visits = Visits(ctx, recorder, self._presence, pool, settings.web_user_id_namespace)
+        self._session_end = SessionEnd(self._end_session)
         self._messages = Messages(
-            ctx.room, recorder, on_session_end=lambda: self._answers.start(self._end_session())
+            ctx.room,
+            recorder,
+            on_session_end=self._session_end.ask,
+            on_unseen=self._visits.somebody_unseen,
         )
         for event in ("reconnected", "room_updated"):
             listen(ctx.room, event, lambda: self._answers.start(self._note_where_we_are()))
@@ -75,7 +84,7 @@ class RoomRecording:
         self._transcription = Transcription(
             ctx.room,
             recorder,
-            self._messages,
+            self._messages.own_words,
             self._microphones,
             self._recognising,
             kept,
@@ -98,6 +107,7 @@ class RoomRecording:
             self._room_told_more(self._room.metadata)
         self._keeping = asyncio.create_task(self._recorder.keep())
         self._leaving = asyncio.create_task(self._leave_when_superseded())
+        self._visiting.start(self._visits.keep())
         self._presence.note_those_already_here()
         self._microphones.note_those_already_here(there)
         self._quality.subscribe_to_those_already_here()
@@ -109,8 +119,11 @@ class RoomRecording:
         await asyncio.gather(self._quality.close(), self._presence.told_of_the_end(within=CLOSED_SECONDS))
         await self._transcription.close(self._settings.recorder_transcription_grace)
         await self._text_streams.close()
-        await self._messages.close()
+        self._messages.close()
+        await self._session_end.close()
         await self._answers.close(grace=0)
+        await self._visiting.close(grace=0)
+        await self._visits.take_in()
         for task in (self._leaving, self._keeping):
             task.cancel()
             with suppress(asyncio.CancelledError):
@@ -143,6 +156,7 @@ class RoomRecording:
 
     async def _save(self) -> None:
         """The room is empty: save now; words that are still being recognised are saved when they come."""
+        await self._visits.take_in()
         with suppress(SessionNotSaved):
             await self._recorder.save()
 

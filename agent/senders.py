@@ -1,41 +1,46 @@
-"""Who sent this? LiveKit tells of someone who publishes nothing up to 3 s after they can send.
+"""Who sent this, and whose track is that? LiveKit shows who publishes nothing up to 3 s after they can send.
 
 A text stream names its sender from the first, so it waits until they appear. A data packet from someone who
-is not visible yet names nobody: LiveKit's client library drops the identity. Such a packet can only be from
-one who was here before it and became visible after it; where exactly one is, it is theirs.
+is not visible yet names nobody, and is nobody's: LiveKit's client library drops the identity.
 """
 
 import asyncio
+from collections import OrderedDict
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from livekit import rtc
 
-from agent.clock import now
 from agent.handlers import listen
 
-VISIBLE_SECONDS = 4.0  # LiveKit's server tells of newcomers every 3 s
 APPEARING_SECONDS = 10.0
-_CLOCK_SKEW = timedelta(seconds=1)  # between LiveKit's server, which says when someone joined, and us
+_MOST_REMEMBERED = 1_000  # who have left, and tracks
+Of = TypeVar("Of")
 
 
 class Senders:
-    """Everybody who is or was visible in a room."""
+    """Everybody who is or was visible in a room, and whose each track is."""
 
     def __init__(self, room: rtc.Room) -> None:
         self._room = room
-        self._seen: dict[str, tuple[rtc.RemoteParticipant, datetime]] = {}  # and when they appeared
+        self._gone: OrderedDict[str, rtc.RemoteParticipant] = OrderedDict()  # by identity
+        self._owners: OrderedDict[str, str] = OrderedDict()  # identities, by the sid of their track
         self._appeared = asyncio.Event()
         self._closing = asyncio.Event()
-        listen(room, "participant_connected", self._note)
-        listen(room, "participant_disconnected", self._remember)
+        listen(room, "participant_connected", lambda _who: self._appeared.set())
+        listen(room, "participant_disconnected", lambda who: _remember(self._gone, who.identity, who))
+        listen(room, "track_published", lambda track, who: _remember(self._owners, track.sid, who.identity))
 
     def known(self, identity: str) -> rtc.RemoteParticipant | None:
         """Who is here, or was: an agent may send someone's last words after they have left."""
-        if here := self._room.remote_participants.get(identity):
-            return here
-        seen = self._seen.get(identity)
-        return seen[0] if seen else None
+        return self._room.remote_participants.get(identity) or self._gone.get(identity)
+
+    def owner_of(self, track_sid: str) -> rtc.RemoteParticipant | None:
+        """Who publishes this track, or did."""
+        here = self._room.remote_participants.values()
+        if found := next((who for who in here if track_sid in who.track_publications), None):
+            return found
+        return self.known(self._owners.get(track_sid, ""))
 
     async def find(self, identity: str) -> rtc.RemoteParticipant | None:
         """The participant, as soon as they are visible; None when they are not within 10 s."""
@@ -46,30 +51,35 @@ class Senders:
                     await self._appeared.wait()
         return self.known(identity)
 
-    async def only_newcomer(self, sent: datetime) -> rtc.RemoteParticipant | None:
-        """Who alone can have sent at this moment without being visible; None where that is not certain.
-
-        Waits until everybody who was here then has become visible.
-        """
-        with suppress(TimeoutError):
-            async with asyncio.timeout(VISIBLE_SECONDS):
-                await self._closing.wait()
-        candidates = [
-            who
-            for who, appeared in self._seen.values()
-            if appeared >= sent and (who.joined_at is None or who.joined_at <= sent + _CLOCK_SKEW)
-        ]
-        return candidates[0] if len(candidates) == 1 else None
-
     def close(self) -> None:
         """Whoever has not appeared by now never will."""
         self._closing.set()
         self._appeared.set()
 
-    def _note(self, participant: rtc.RemoteParticipant) -> None:
-        self._seen[participant.identity] = participant, now()
-        self._appeared.set()
 
-    def _remember(self, participant: rtc.RemoteParticipant) -> None:
-        """Whoever was here before us never appeared."""
-        self._seen.setdefault(participant.identity, (participant, datetime.min.replace(tzinfo=UTC)))
+def is_agent(participant: rtc.RemoteParticipant) -> bool:
+    """Whether this is a program, by its token: nobody else can say so."""
+    return participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
+
+
+def voices(participant: rtc.RemoteParticipant) -> list[rtc.RemoteTrackPublication]:
+    """The tracks over which they speak: what a screen share plays is not their voice."""
+    return [
+        publication
+        for publication in participant.track_publications.values()
+        if publication.kind == rtc.TrackKind.KIND_AUDIO
+        and publication.source != rtc.TrackSource.SOURCE_SCREENSHARE_AUDIO
+    ]
+
+
+def can_be_heard(participant: rtc.RemoteParticipant) -> bool:
+    """Whether their voice comes over a track just now."""
+    return any(not voice.muted for voice in voices(participant))
+
+
+def _remember(known: OrderedDict[str, Of], key: str, value: Of) -> None:
+    """The latest only: nobody makes us remember without end."""
+    known[key] = value
+    known.move_to_end(key)
+    if len(known) > _MOST_REMEMBERED:
+        known.popitem(last=False)

@@ -13,13 +13,12 @@ from agent.utterances import Samples
 
 
 class Speaking:
-    """Follows one track's cutter, frame by frame. `wanted` says whether this speech needs words at all."""
+    """Follows one track's cutter, frame by frame."""
 
-    def __init__(self, kept: KeptAudio, identity: str, track: Played, wanted: Callable[[], bool]) -> None:
+    def __init__(self, kept: KeptAudio, identity: str, track: Played) -> None:
         self._kept = kept
         self._identity = identity
         self._track = track
-        self._wanted = wanted
         self._first: int | None = None  # number of the first sample; None while nobody speaks
         self._windows = 0  # of it that were written
         self._path: Path | None = None
@@ -32,11 +31,9 @@ class Speaking:
             return
         first, windows = under_way
         if first != self._first:
-            self._first, self._path = first, None
-            if self._wanted():
-                begin = time_of(first)
-                spoken = Spoken(self._identity, begin, begin, self._track)
-                self._path = self._kept.begin(spoken, np.concatenate(windows))
+            begin = time_of(first)
+            spoken = Spoken(self._identity, begin, begin, self._track)
+            self._first, self._path = first, self._kept.begin(spoken, np.concatenate(windows))
         elif self._path is not None and len(windows) > self._windows:
             self._kept.go_on(self._path, np.concatenate(windows[self._windows :]))
         self._windows = len(windows)

@@ -1,5 +1,6 @@
 """Who spoke, from when to when: what is known of an utterance before its words are."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -36,14 +37,20 @@ class Spoken:
             track=self.track,
         )
 
-    def unheard(self) -> GapNoted:
+    def unheard(self, reason: str = TRANSCRIPTION_UNAVAILABLE) -> GapNoted:
         """Its words could not be had."""
         return GapNoted(
             at=self.begin,
             until=self.end,
             what="transcript",
-            reason=TRANSCRIPTION_UNAVAILABLE,
+            reason=reason,
             identity=self.identity,
+        )
+
+    def told(self) -> UtteranceHeard:
+        """Its words come from the speaker's program."""
+        return UtteranceHeard(
+            at=self.begin, end=self.end, identity=self.identity, text="", source="data", track=self.track
         )
 
     def same_as(self, other: "Spoken") -> bool:
@@ -51,3 +58,8 @@ class Spoken:
         if (self.identity, self.track) != (other.identity, other.track):
             return False
         return mostly_the_same(Span(self.begin, self.end), Span(other.begin, other.end))
+
+
+def heard_in(utterances: Iterable[UtteranceHeard]) -> list[Spoken]:
+    """The speech that was heard and has its words; what somebody tells of themselves was not heard."""
+    return [Spoken.of(u) for u in utterances if u.source == "whisper" or not u.text]

@@ -15,13 +15,13 @@ from agent.clock import now
 from agent.ear import Ear
 from agent.handlers import listen
 from agent.kept_audio import KeptAudio
-from agent.messages import Messages
 from agent.microphones import Microphones
+from agent.own_words import OwnWords
 from agent.presence import is_recorded, published_already
 from agent.recognising import Recognising
 from agent.recorder import TAKEN_OVER, Recorder
 from agent.session.errors import what_failed
-from agent.session.events import GapNoted, Played, UtteranceHeard, milliseconds
+from agent.session.events import GapNoted, Played, milliseconds
 from agent.session.rooms import storable
 from agent.speaking import Speaking
 from agent.spoken import Spoken
@@ -40,7 +40,7 @@ class Transcription:
         self,
         room: rtc.Room,
         recorder: Recorder,
-        messages: Messages,
+        own_words: OwnWords,
         microphones: Microphones,
         recognising: Recognising,
         kept: KeptAudio,
@@ -49,7 +49,7 @@ class Transcription:
     ) -> None:
         self._room = room
         self._recorder = recorder
-        self._messages = messages
+        self._own_words = own_words
         self._microphones = microphones
         self._recognising = recognising
         self._kept = kept
@@ -73,6 +73,7 @@ class Transcription:
         """Wait, so many seconds at most, until everything said up to now is recognised or given up."""
         for ear in self._ears.values():
             ear.cut_now()
+        self._own_words.held.decide()
         await self._recognising.those_of_now(within)
 
     async def close(self, grace: float) -> None:
@@ -80,6 +81,7 @@ class Transcription:
         self._closing = True
         await asyncio.gather(*(ear.close() for ear in self._ears.values()))
         await self._listening.finished()
+        self._own_words.held.decide(for_good=True)
         await self._recognising.finish(grace)
 
     def _subscribe(self, publication: rtc.RemoteTrackPublication, who: rtc.RemoteParticipant) -> None:
@@ -114,9 +116,7 @@ class Transcription:
         """Listen to the end of a track; since when nothing was heard if that failed before."""
         began = now()
         played = _played_by(publication)
-        speaking = Speaking(
-            self._kept, identity, played, wanted=lambda: not self._sends_own_words(identity, played)
-        )
+        speaking = Speaking(self._kept, identity, played)
         ear = self._ears[track.sid] = Ear(
             track, speaking, lambda utterance, path: self._heard(ear, publication, identity, utterance, path)
         )
@@ -139,17 +139,8 @@ class Transcription:
     ) -> None:
         played, delay = _played_by(publication), self._delay_of(publication.sid)
         begin, end = (milliseconds(ear.time_of(x) - delay) for x in (utterance.begin, utterance.end))
-        if self._sends_own_words(identity, played):
-            self._recorder.record(
-                UtteranceHeard(at=begin, end=end, identity=identity, text="", source="data")
-            )
-            if path is not None:
-                self._kept.drop(path)
-        else:
-            self._recognising.start(Spoken(identity, begin, end, played), utterance.samples, path)
-
-    def _sends_own_words(self, identity: str, played: Played) -> bool:
-        return played is None and identity in self._messages.own_words
+        spoken = Spoken(identity, begin, end, played)
+        self._recognising.start(spoken, utterance.samples, path, self._own_words.awaited(spoken))
 
     def _note_what_came_before(self, identity: str, track_sid: str, ear: Ear) -> None:
         """From the moment a microphone is on until our first sample of it, nobody listened."""

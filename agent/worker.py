@@ -31,6 +31,7 @@ from agent.webhooks import Webhook
 from db import fleet
 from db.pool import Pool, open_pool
 from db.sessions import purge_journal
+from db.visits import note_visit
 
 log = structlog.stdlib.get_logger()
 
@@ -75,7 +76,7 @@ async def running(settings: Settings) -> AsyncIterator[Callable[[], Awaitable[No
         pool = await open_pool(settings.database_url.get_secret_value(), max_size=4, name=worker)
         stack.push_async_callback(pool.close)
         reconciler = Reconciler(server, pool, settings, worker, accepted, duty, metrics, capacity)
-        webhook = Webhook(settings, reconciler.look_now, metrics)
+        webhook = Webhook(settings, reconciler.look_now, metrics, partial(note_visit, pool))
         watch = Watch(server, pool, worker, reconciler, duty, capacity, settings)
         health = Health(settings, server, duty, pool, metrics, capacity)
         await stack.enter_async_context(served(settings, [webhook.route, *health.routes]))

@@ -265,6 +265,19 @@ delete from session_events e
 using sessions s
 where s.session_id = e.session_id and s.status = 'completed' and s.updated_at < now() - interval '1 day'
 
+-- name: note_visit
+insert into room_visits (room_sid, participant_sid, identity, name, role, is_agent, user_id, joined_at, left_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+on conflict (room_sid, participant_sid) do update set left_at = coalesce(room_visits.left_at, excluded.left_at)
+
+-- name: visits_of
+select * from room_visits
+where room_sid = $1 and (participant_sid <> all ($2::text[]) or participant_sid = any ($3::text[]) and left_at is not null)
+order by joined_at
+
+-- name: purge_visits
+delete from room_visits where told_at < now() - interval '1 day'
+
 -- What people see. All of it runs as the role coaching_web, for one user: see `db.viewer`. $1 is that user, null
 -- for staff, who see everything; others see their own sessions and those that LiveKit saw them in.
 

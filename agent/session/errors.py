@@ -48,7 +48,14 @@ class TranscriptionUnavailable(RecorderError):
 
 
 class MessageRefused(RecorderError):
-    """A data message was malformed, oversized or not its sender's to send."""
+    """A data message was malformed, oversized or not its sender's to send.
+
+    `words`: somebody's own words went with it. `once`: told once of a sender, however often it happens.
+    """
+
+    def __init__(self, reason: str, *, words: bool = False, once: bool = False) -> None:
+        self.words, self.once = words, once
+        super().__init__(reason)
 
 
 class SchemaNotApplied(RecorderError):

@@ -31,6 +31,7 @@ class ParticipantJoined:
     role: Role
     user_id: str | None = None
     observed: datetime | None = None
+    kind: Literal["agent"] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,8 @@ class UtteranceHeard:
 
     Without `text`: speech in which Whisper found no words, or (`data`) whose words the speaker sends.
     `told`: whose own words (`data`) these are: an agent's, which stand for what Whisper would hear, or a
-    person's, which stand beside it. `sent_by`: who sent them, where that is not who spoke.
+    person's, which stand beside it. `sent_by`: who sent them, where that is not who spoke. Of several with
+    one `segment` of the same speaker the one that ended last holds: it replaces the others.
     """
 
     at: datetime
@@ -60,6 +62,7 @@ class UtteranceHeard:
     track: Played = None
     told: Teller | None = None
     sent_by: str | None = None
+    segment: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,6 +59,7 @@ class Session:
     _joins: dict[str, ParticipantJoined] = field(default_factory=dict)
     _leaves: dict[str, datetime] = field(default_factory=dict)
     _utterances: list[UtteranceHeard] = field(default_factory=list)
+    _segments: dict[tuple[str, str | None, str], UtteranceHeard] = field(default_factory=dict)
     _microphones: list[MicrophoneChanged] = field(default_factory=list)
     _readings: list[QualityRead] = field(default_factory=list)
     _quality: list[ConnectionQualityChanged] = field(default_factory=list)
@@ -78,7 +79,7 @@ class Session:
                 left_at = self._leaves.get(event.participant_sid, event.at)
                 self._leaves[event.participant_sid] = min(left_at, event.at)
             case UtteranceHeard():
-                self._utterances.append(event)
+                self._say(event)
             case MicrophoneChanged():
                 self._microphones.append(event)
             case QualityRead():
@@ -90,6 +91,18 @@ class Session:
             case SessionEnded():
                 self._endings.append(event)
         return True
+
+    def _say(self, event: UtteranceHeard) -> None:
+        """Of one segment the text that ended last."""
+        if event.segment is not None:
+            key = event.identity, event.sent_by, event.segment
+            known = self._segments.get(key)
+            if known is not None:
+                if (known.end, known.text) >= (event.end, event.text):
+                    return
+                self._utterances.remove(known)
+            self._segments[key] = event
+        self._utterances.append(event)
 
     @property
     def stays(self) -> list[Stay]:

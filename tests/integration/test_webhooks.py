@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,17 @@ from agent.session.errors import ServiceNotStarted
 from agent.settings import Settings
 from agent.webhooks import PATH, Webhook
 from bench.stack import Stack, new_room, running_stack, until
+from db.visits import Visit
 from tests.conftest import QUICK_ROOMS
 
 API_KEY, API_SECRET = "devkey", "a secret of LiveKit's and of nobody else"
 RARELY = "60"  # seconds between looks: longer than anything here takes
-JOINED = '{"event": "participant_joined", "room": {"name": "coaching-1", "sid": "RM_1"}}'
+TIMES = '"joinedAt": "1790000000", "joinedAtMs": "1790000000250"'
+WHO = f'"participant": {{"sid": "PA_1", "identity": "student-1", {TIMES}}}'
+JOINED = f'{{"event": "participant_joined", "room": {{"name": "coaching-1", "sid": "RM_1"}}, {WHO}}}'
+LEFT = JOINED.replace("participant_joined", "participant_left").replace(
+    "{", '{"createdAt": "1790000001", ', 1
+)
 
 
 # --- the endpoint
@@ -37,10 +43,17 @@ JOINED = '{"event": "participant_joined", "room": {"name": "coaching-1", "sid": 
 
 @dataclass
 class Door:
-    """Where a webhook is answered, and how often it made somebody look."""
+    """Where a webhook is answered, how often it made somebody look, and which stays it told of."""
 
     url: str
     looks: list[None]
+    visits: list[tuple[str, Visit]]
+    failing: bool = False
+
+    async def note_visit(self, room_sid: str, visit: Visit) -> None:
+        if self.failing:
+            raise OSError
+        self.visits.append((room_sid, visit))
 
     async def post(self, body: str | bytes, authorization: str | None = None) -> int:
         headers = {} if authorization is None else {"Authorization": authorization}
@@ -50,12 +63,14 @@ class Door:
 
 @pytest.fixture
 async def door() -> AsyncIterator[Door]:
-    port, looks = free_port(), list[None]()
+    port = free_port()
+    door = Door(f"http://127.0.0.1:{port}{PATH}", [], [])
     settings = Settings(
         livekit_api_key=API_KEY, livekit_api_secret=SecretStr(API_SECRET), recorder_http_port=port
     )
-    async with served(settings, [Webhook(settings, lambda: looks.append(None), Metrics()).route]):
-        yield Door(f"http://127.0.0.1:{port}{PATH}", looks)
+    webhook = Webhook(settings, lambda: door.looks.append(None), Metrics(), door.note_visit)
+    async with served(settings, [webhook.route]):
+        yield door
 
 
 def signature(body: str | bytes, *, secret: str = API_SECRET, hours: int = 1) -> str:
@@ -99,6 +114,8 @@ async def test_other_news_are_taken_and_change_nothing(door: Door, body: str) ->
         pytest.param(JOINED, api.AccessToken(API_KEY, API_SECRET).to_jwt(), 401, id="signed for no body"),
         pytest.param(b"\xff", signature(b"\xff"), 401, id="not text"),
         pytest.param("event", signature("event"), 400, id="not an event"),
+        pytest.param(JOINED.replace("PA_1", ""), signature(JOINED.replace("PA_1", "")), 400, id="nobody"),
+        pytest.param(JOINED.replace("RM_1", ""), signature(JOINED.replace("RM_1", "")), 400, id="nowhere"),
         pytest.param(" " * MOST_BYTES + JOINED, signature(" " * MOST_BYTES + JOINED), 413, id="too large"),
     ],
 )
@@ -109,7 +126,37 @@ async def test_what_livekit_did_not_send_is_refused_with_one_log_line(
         assert await door.post(body, authorization) == status
     assert [(line["event"], line["status"]) for line in logged] == [("webhook_refused", status)]
     assert "coaching-1" not in str(logged)
-    assert door.looks == []
+    assert (door.looks, door.visits) == ([], [])
+
+
+async def test_who_came_and_went_is_kept_for_the_rooms_recorder(door: Door) -> None:
+    assert await door.post(JOINED, signature(JOINED)) == 200
+    assert await door.post(LEFT, signature(LEFT)) == 200
+    (in_room, came), (_, went) = door.visits
+    assert (in_room, came.participant_sid, came.identity, came.role) == (
+        "RM_1",
+        "PA_1",
+        "student-1",
+        "student",
+    )
+    assert (came.joined_at, came.left_at) == (datetime.fromtimestamp(1_790_000_000.25, UTC), None)
+    assert went.left_at is not None
+    assert 1_790_000_001 <= went.left_at.timestamp() < 1_790_000_002
+
+
+@pytest.mark.parametrize("who", ['"permission": {"hidden": true}', '"kind": "EGRESS"'])
+async def test_who_is_hidden_or_an_egress_is_no_stay(door: Door, who: str) -> None:
+    body = JOINED.replace('"sid": "PA_1"', f'"sid": "PA_1", {who}')
+    assert await door.post(body, signature(body)) == 200
+    assert (len(door.looks), door.visits) == (1, [])
+
+
+async def test_a_stay_that_cannot_be_written_is_told_again_by_livekit(door: Door) -> None:
+    door.failing = True
+    with capture_logs() as logged:
+        assert await door.post(JOINED, signature(JOINED)) == 503
+    assert [line["event"] for line in logged] == ["visit_not_noted"]
+    assert len(door.looks) == 1
 
 
 async def test_a_body_without_end_is_refused(door: Door) -> None:

@@ -1,7 +1,6 @@
 """Speech on disk: what is spoken survives the process that heard it."""
 
 import errno
-from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
@@ -185,8 +184,8 @@ def test_a_disk_that_fails_is_logged_once_and_costs_nothing_else(tmp_path: Path)
 class Voice:
     """Windows as a cutter has them under way, and the file they go to."""
 
-    def __init__(self, kept: KeptAudio, wanted: Callable[[], bool] = lambda: True) -> None:
-        self.speaking = Speaking(kept, "student", None, wanted)
+    def __init__(self, kept: KeptAudio) -> None:
+        self.speaking = Speaking(kept, "student", None)
         self.windows: list[Samples] = []
         self.first = 0
 
@@ -213,9 +212,3 @@ def test_after_a_cut_speech_goes_on_in_a_file_of_its_own(kept: KeptAudio, folder
     assert np.array_equal(read_audio(path).samples, np.concatenate(before))
     assert np.array_equal(read_audio(after).samples, np.concatenate(voice.windows))
     assert read_audio(after).spoken.begin == at(0.192)
-
-
-def test_nothing_is_written_of_someone_who_sends_their_own_words(kept: KeptAudio, folder: Path) -> None:
-    voice = Voice(kept, wanted=lambda: False).goes_on(5).goes_on(5)
-    assert voice.speaking.completed(np.concatenate(voice.windows)) is None
-    assert not folder.exists()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent.message_forms import MAX_BYTES, QualityMessage, TranscriptMessage, checked, parsed
+from agent.message_forms import MAX_BYTES, MAX_TEXT, QualityMessage, TranscriptMessage, checked, parsed
 from agent.session.errors import MessageRefused
 
 SECRET = "hunter2"
@@ -45,18 +45,42 @@ def quality(**fields: Any) -> QualityMessage:
         pytest.param(b" " * MAX_BYTES + b"{}", id="mostly blank"),
     ],
 )
-def test_what_is_no_json_object_of_at_most_16_kib_is_refused_without_being_quoted(data: bytes) -> None:
+def test_what_is_no_json_object_of_at_most_256_kib_is_refused_without_being_quoted(data: bytes) -> None:
     with pytest.raises(MessageRefused) as refusal:
         parsed(data)
-    assert str(refusal.value) in {"not JSON", "not a JSON object", "larger than 16 KiB"}
+    assert str(refusal.value) in {"not JSON", "not a JSON object", "larger than 256 KiB"}
     assert refusal.value.__suppress_context__ or refusal.value.__context__ is None
 
 
-def test_exactly_16_kib_are_not_too_large() -> None:
+def test_exactly_256_kib_are_not_too_large() -> None:
     text = "x" * (MAX_BYTES - len('{"text": ""}'))
     data = json.dumps({"text": text}).encode()
     assert len(data) == MAX_BYTES
     assert parsed(data) == {"text": text}
+
+
+def test_a_text_is_limited_and_what_a_program_wraps_it_in_is_not() -> None:
+    words = [
+        {"text": f"word{n}", "start": n / 2, "end": n / 2 + 0.4, "confidence": 0.9871234} for n in range(230)
+    ]
+    assert len(json.dumps(words)) > MAX_TEXT
+    assert transcript(text="x" * MAX_TEXT, words=words).text == "x" * MAX_TEXT
+
+
+@pytest.mark.parametrize("text", ["x" * (MAX_TEXT + 1), "\u00e9" * (MAX_TEXT // 2 + 1)])
+def test_a_text_that_is_too_long_is_refused_as_words(text: str) -> None:
+    with pytest.raises(MessageRefused, match=r"^text larger than 16 KiB$") as refusal:
+        transcript(text=text)
+    assert refusal.value.words
+
+
+def test_what_has_no_words_is_refused_as_none() -> None:
+    with pytest.raises(MessageRefused) as refusal:
+        transcript(text="  ", timestamp="yesterday")
+    assert not refusal.value.words
+    with pytest.raises(MessageRefused) as refusal:
+        transcript(text="hello", timestamp="yesterday")
+    assert refusal.value.words
 
 
 @pytest.mark.parametrize(

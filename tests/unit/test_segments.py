@@ -101,12 +101,34 @@ def test_a_final_replaces_an_interim_that_broke_off_when_its_speaker_left(sender
     assert sender.said == [("I have to go.", 1, 2)]
 
 
-def test_what_comes_late_of_a_segment_is_not_written_too(sender: Sender) -> None:
-    sender.sends(1, "I think so", final=True)
-    sender.sends(2, "I think", final=False)
-    sender.sends(3, "I think so.", final=True)
+def test_an_interim_that_comes_late_changes_nothing(sender: Sender) -> None:
+    sender.sends(1, "I think so.", final=True)
+    sender.sends(2, "I think")
     sender.segments.no_more()
-    assert sender.said == [("I think so", 1, 1)]
+    assert sender.said == [("I think so.", 1, 1)]
+
+
+def test_a_further_final_tells_the_segment_anew_from_when_it_began(sender: Sender) -> None:
+    sender.sends(1, "I")
+    sender.sends(2, "I think so", final=True)
+    sender.sends(9, "Well", "SG_2", final=True)
+    sender.sends(60, "I think so, yes.", final=True)
+    sender.segments.no_more()
+    assert sender.said == [("I think so", 1, 2), ("Well", 9, 9), ("I think so, yes.", 1, 60)]
+
+
+def test_a_final_replaces_the_interim_that_stood_for_it(sender: Sender) -> None:
+    sender.sends(1, "I think")
+    sender.opens(2, "SG_2")
+    sender.sends(3, "I think so.", final=True)
+    assert sender.said == [("I think", 1, 1), ("I think so.", 1, 3)]
+
+
+def test_segments_without_end_are_not_remembered_without_end(sender: Sender) -> None:
+    for number in range(3_000):
+        sender.sends(number, "Well", f"SG_{number}", final=True)
+    remembered = sender.segments.__dict__
+    assert max(len(kept) for kept in remembered.values() if hasattr(kept, "__len__")) <= 1_000
 
 
 def test_a_stream_without_words_says_nothing(sender: Sender) -> None:
