@@ -25,6 +25,7 @@ from agent.senders import Senders, is_agent
 from agent.session.errors import MessageRefused
 from agent.session.events import QualityRead, Role
 from agent.session.rooms import speaker_of, storable
+from agent.session_end import SessionEnd
 from agent.unheard import Unheard
 
 log = structlog.stdlib.get_logger()
@@ -39,18 +40,14 @@ Payload = Mapping[str, Any]
 
 
 class Messages:
-    """Receives what participants send to the recorder.
-
-    `on_session_end` ends the session and gives False where that is being done already; `on_unseen` hears of
-    a sender who is not visible.
-    """
+    """Receives what participants send to the recorder; `on_unseen` hears of a sender who is not visible."""
 
     def __init__(
         self,
         room: rtc.Room,
         recorder: Recorder,
+        session_end: SessionEnd,
         *,
-        on_session_end: Callable[[], bool],
         on_unseen: Callable[[], None] = lambda: None,
     ) -> None:
         self.senders = Senders(room)
@@ -59,7 +56,7 @@ class Messages:
         self.refusals = Refusals(recorder, self.budgets)
         self.on_unseen = on_unseen
         self._recorder = recorder
-        self._on_session_end = on_session_end
+        self._session_end = session_end
         self._unheard = Unheard()
         listen(room, "data_received", self._data_received)
 
@@ -75,7 +72,7 @@ class Messages:
                 raise MessageRefused("only the recorder sends this")
             handle = {
                 TRANSCRIPT: self._transcript,
-                SESSION_END: self._session_end,
+                SESSION_END: self._end_asked,
                 QUALITY_READING: self._quality_reading,
             }.get(topic)
             if sender is None:
@@ -104,13 +101,15 @@ class Messages:
         told = self._recorder.session.role(storable(sender.identity))
         return told if told != "participant" else role_in_room(sender)
 
-    def _session_end(self, sender: rtc.RemoteParticipant, _payload: Payload, _received: datetime) -> None:
+    def _end_asked(self, sender: rtc.RemoteParticipant, _payload: Payload, _received: datetime) -> None:
         if self._role(sender) == "participant":
             raise MessageRefused("neither student nor counselor")
+        if self._session_end.busy:
+            return
         if not self.budgets.ending(sender.identity):
             raise MessageRefused("asked to end too often", once=True)
-        if self._on_session_end():
-            log.info("session_end_asked", identity=sender.identity)
+        log.info("session_end_asked", identity=sender.identity)
+        self._session_end.ask()
 
     def _quality_reading(self, sender: rtc.RemoteParticipant, payload: Payload, received: datetime) -> None:
         reading = checked(QualityMessage, payload)

@@ -68,7 +68,7 @@ class RoomRecording:
         self._messages = Messages(
             ctx.room,
             recorder,
-            on_session_end=self._session_end.ask,
+            self._session_end,
             on_unseen=self._visits.somebody_unseen,
         )
         for event in ("reconnected", "room_updated"):

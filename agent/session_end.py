@@ -16,9 +16,14 @@ class SessionEnd:
         self._answering = Tasks()
         self._not_before = 0.0
 
+    @property
+    def busy(self) -> bool:
+        """Whether who asks now is answered with others."""
+        return len(self._answering) > 0 or asyncio.get_running_loop().time() < self._not_before
+
     def ask(self) -> bool:
         """Whether this is a new question."""
-        if len(self._answering) or asyncio.get_running_loop().time() < self._not_before:
+        if self.busy:
             return False
         self._answering.start(self._end())
         return True

@@ -7,6 +7,7 @@ told any worker is in the database.
 
 import asyncio
 from contextlib import suppress
+from datetime import datetime
 from uuid import UUID
 
 import structlog
@@ -41,7 +42,7 @@ class Visits:
         self._namespace = namespace
         self._ask = asyncio.Event()
         self._claimed = False  # whose stays a recorder before us saw is known
-        self._missed: set[str] = set()  # not in LiveKit's list when we last asked
+        self._missed: dict[str, datetime] = {}  # since when LiveKit does not list whom we do not see
         self._complained = False
         recorder.when_claimed(lambda _until: self._note_claimed())
 
@@ -95,9 +96,9 @@ class Visits:
         for visit in visits.values():
             self._presence.visited(visit)
         missed = self._presence.unseen - visits.keys()
-        for sid in missed & self._missed:
-            self._presence.gone(sid, now())
-        self._missed = missed
+        for sid in missed & self._missed.keys():
+            self._presence.gone(sid, self._missed[sid])
+        self._missed = {sid: now() for sid in missed}
 
     @property
     def _ready(self) -> bool:

@@ -62,11 +62,11 @@ class Stack:
             await pool.close()
 
     async def tell(self, caller: Caller, text: str) -> None:
-        """Send words on the data channel and wait until they are journaled.
+        """Send words as a text stream, which names its sender, and wait until they are journaled.
 
-        Who leaves at once may take them along.
+        Who leaves at once may take them along; of who publishes nothing a packet is nobody's at first.
         """
-        await caller.send("transcript", {"text": text})
+        await caller.room.local_participant.send_text(text, topic="lk.transcription")
         await until(lambda: self.journaled(text))
 
     async def journaled(self, text: str) -> bool:

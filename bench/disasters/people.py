@@ -76,7 +76,7 @@ class Conversation:
         self._texts += 1
         began = milliseconds(datetime.now(UTC))
         text = f"Sentence {self._texts} in {self.room}."
-        await self.student.send("transcript", {"text": text, "timestamp": began.isoformat()})
+        await self.student.room.local_participant.send_text(text, topic="lk.transcription")
         said = Said(STUDENT, began, began, text)
         if self.student.connected:
             self.truth.said.append(said)

@@ -32,7 +32,7 @@ async def messages(rig: Rig) -> list[Row]:
     room = new_room()
     async with (
         rig.stack.joining(room, "student-1") as student,
-        rig.stack.joining(room, "counselor-ai") as counselor,
+        rig.stack.joining(room, "counselor-ai", kind="agent") as counselor,
     ):
         await until(lambda: rig.stack.log("recording_began", room=room))
         await counselor.say(ONE)
@@ -107,10 +107,7 @@ async def early(rig: Rig) -> list[Row]:
             for number in range(8):
                 text = f"This is line number {number}."
                 said.append(Said("student-1", text, datetime.now(UTC)))
-                if number % 2:
-                    await student.room.local_participant.send_text(text, topic="lk.transcription")
-                else:
-                    await student.send("transcript", {"text": text})
+                await student.room.local_participant.send_text(text, topic="lk.transcription")
                 await asyncio.sleep(0.1)
             await until(lambda: rig.stack.journaled(said[0].text))
             await until(lambda: rig.stack.journaled(said[-1].text))

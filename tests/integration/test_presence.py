@@ -9,7 +9,7 @@ from uuid import uuid4
 from livekit import api
 
 from agent.local.processes import ChildProcess
-from bench.stack import PROJECT, Stack, new_room, until
+from bench.stack import PROJECT, Stack, connected, new_room, until
 
 HALF_A_SECOND = timedelta(seconds=0.5)
 
@@ -70,6 +70,72 @@ async def test_a_session_reopens_when_someone_returns_before_the_room_closes(sta
     record = await stack.completed(room)
     assert len(record["participants"]) == 2
     assert record["end_time"] == max(stay["left_at"] for stay in record["participants"])
+
+
+async def test_a_room_with_only_an_agent_left_is_over(stack: Stack) -> None:
+    room = new_room()
+    async with stack.joining(room, "student-1") as student:
+        async with stack.joining(room, "counselor-ai", kind="agent") as agent:
+            await until(lambda: len(stack.log("participant_joined", room=room)) == 2)
+            await until(lambda: stack.log("session_claimed", room=room))
+            await student.leave()
+            await until(lambda: _status(stack, room, "completed"), within=4)  # LiveKit keeps it for 6 s
+            assert len(stack.log("participant_left", room=room)) == 1
+            early = await stack.record(room)
+            await agent.leave()
+        await until(lambda: len(stack.log("participant_left", room=room)) == 2)
+    record = await stack.completed(room)
+    left = {stay["identity"]: stay["left_at"] for stay in record["participants"]}
+    assert early is not None
+    assert record["end_time"] == early["end_time"] == left["student-1"] < left["counselor-ai"]
+    assert record["end_reason"] == "room_empty"
+
+
+async def test_an_agent_that_waits_alone_ends_nothing(stack: Stack) -> None:
+    room = new_room()
+    async with stack.joining(room, "counselor-ai", kind="agent"):
+        await until(lambda: stack.log("session_claimed", room=room))
+        async with stack.joining(room, "student-1") as student:
+            await until(lambda: len(stack.log("participant_joined", room=room)) == 2)
+            assert await _status(stack, room, "in_progress")
+            await stack.tell(student, "There you are.")
+    record = await stack.completed(room)
+    (left_at,) = [stay["left_at"] for stay in record["participants"] if stay["identity"] == "student-1"]
+    assert record["end_time"] == left_at
+
+
+async def test_who_changes_their_name_hundreds_of_times_is_told_of_once_a_second(stack: Stack) -> None:
+    room = new_room()
+    async with (
+        stack.joining(room, "student-1"),
+        api.LiveKitAPI(stack.sfu.url, stack.sfu.api_key, stack.sfu.api_secret) as livekit,
+    ):
+        await until(lambda: stack.log("session_claimed", room=room))
+        began = datetime.now(UTC)
+        for number in range(300):
+            change = api.UpdateParticipantRequest(room=room, identity="student-1", name=f"Sam {number}")
+            await livekit.room.update_participant(change)
+        seconds = (datetime.now(UTC) - began).total_seconds()
+        await until(lambda: _named(stack, room, "Sam 299"))
+    await stack.completed(room)
+    async with connected(stack.dsn) as connection:
+        told = await connection.fetchval(
+            "select count(*) from session_events join sessions using (session_id)"
+            " where room_name = $1 and kind = 'ParticipantJoined'",
+            room,
+        )
+    assert 2 <= told <= seconds + 4
+
+
+async def _named(stack: Stack, room: str, name: str) -> bool:
+    async with connected(stack.dsn) as connection:
+        found = await connection.fetchval(
+            "select count(*) from video_participants join sessions using (session_id)"
+            " where room_name = $1 and name = $2",
+            room,
+            name,
+        )
+    return bool(found)
 
 
 async def test_roles_and_users_come_from_attributes_metadata_and_identity(stack: Stack) -> None:

@@ -252,3 +252,33 @@ async def test_a_killed_workers_room_gets_a_recorder_when_livekit_misses_the_fir
                 await second.tell(student, "To the second.")
                 (ready,) = second.log("worker_ready")
                 assert seconds_between(ready, line) < float(RARELY)
+
+
+@pytest.mark.slow
+async def test_who_came_and_went_unseen_has_a_stay_by_what_another_worker_was_told(
+    told: Told, postgres_of_its_own: EmbeddedPostgres, whisper_url: str, tmp_path: Path
+) -> None:
+    postgres, room = postgres_of_its_own, new_room()
+    with running_stack(told.sfu, postgres, whisper_url, tmp_path / "first") as stack:
+        async with stack.joining(room, "student-1"):
+            await until(lambda: stack.hears(room, 1))
+            with running_stack(told.sfu, postgres, whisper_url, tmp_path / "second", **told.settings):
+                quiet = {"microphone": False}
+                async with (
+                    stack.joining(room, "guest-1", **quiet) as one,
+                    stack.joining(room, "guest-2", **quiet) as other,
+                ):
+                    guests = {one.sid: one, other.sid: other}
+                await until(lambda: len(stack.log("participant_left", room=room)) == 2)
+                async with stack.joining(room, "counselor-1", name="Carol") as counselor:
+                    await until(lambda: stack.hears(room, 2))
+        record = await stack.completed(room)
+        assert all(line.get("unseen") for line in stack.log("participant_joined", identity="guest-1"))
+    stays = {stay["participant_sid"]: stay for stay in record["participants"]}
+    assert len(stays) == 4
+    for sid, guest in guests.items():
+        assert guest.left_at is not None
+        assert stays[sid]["joined_at"] == guest.joined_at
+        assert abs(stays[sid]["left_at"] - guest.left_at) < timedelta(seconds=1.5)
+    assert stays[counselor.sid]["name"] == "Carol"
+    assert record["end_reason"] == "room_empty"
