@@ -44,6 +44,7 @@ class Spoken:
             what="transcript",
             reason=TRANSCRIPTION_UNAVAILABLE,
             identity=self.identity,
+            track=self.track,
         )
 
     def same_as(self, other: "Spoken") -> bool:
