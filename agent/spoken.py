@@ -45,6 +45,7 @@ class Spoken:
             what="transcript",
             reason=reason,
             identity=self.identity,
+            track=self.track,
         )
 
     def told(self) -> UtteranceHeard:

@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any, TypeVar
 
 from agent.session.spans import Span, seconds
-from agent.session.transcript import voice_of
+from agent.session.transcript import only_told, voice_of
 
 PAUSE = timedelta(seconds=10)  # a longer silence of one speaker ends their turn
 BACKCHANNEL = timedelta(seconds=1)
@@ -51,8 +51,11 @@ class Turn:
 
 
 def said_in(transcript: Iterable[Mapping[str, Any]]) -> list[Said]:
-    """A stored transcript's utterances in their speakers' own voices, by the time they began."""
-    own = (entry for entry in transcript if not entry.get("track"))
+    """A stored transcript's utterances in their speakers' own voices, by the time they began.
+
+    What a person sent and nobody heard is no measure of the conversation.
+    """
+    own = (entry for entry in transcript if not entry.get("track") and not only_told(entry))
     return sorted(map(_said, own), key=lambda s: (s.begin, s.identity, s.end))
 
 

@@ -1,20 +1,24 @@
 """How much of what was said is in the record: for each participant, and why not the rest.
 
 Of someone who is present and whose microphone is on (audible), the recorder receives the sound (heard),
-finds speech in it, and has it transcribed. What falls out at each step is named. Speech that was heard and
-could not be transcribed is known to the tenth of a second. Of time in which nothing was heard nobody knows
-how much was said: it counts as if all of it had been speech, so the share is the least that the record holds.
+finds speech in it, and has its words or is sent them (transcribed). What falls out at each step is named.
+Speech that was heard and has no words is known to the tenth of a second. Of time in which nothing was heard
+nobody knows how much was said: it counts as if all of it had been speech, so the share is the least that the
+record holds. Nothing counts but while its speaker was there, whatever times anybody claims.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from agent.session.events import GapNoted, MicrophoneChanged, UtteranceHeard
+from agent.session.events import GapNoted, MicrophoneChanged
 from agent.session.spans import Span, seconds, union, within, without
 
-TRANSCRIPTION_UNAVAILABLE = "transcription_unavailable"  # the gap is exactly the speech that was heard
+TRANSCRIPTION_UNAVAILABLE = "transcription_unavailable"
+OWN_WORDS_MISSING = "own_words_missing"
+SPEECH_WITHOUT_WORDS = (TRANSCRIPTION_UNAVAILABLE, OWN_WORDS_MISSING)  # such a gap is exactly what was heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +27,30 @@ class Known:
 
     stays: Sequence[Span]
     microphones: Sequence[MicrophoneChanged]
-    utterances: Sequence[UtteranceHeard]
+    told: Sequence[Span]  # speech that has its words
     gaps: Sequence[GapNoted]  # also those of the whole room
 
 
 def ledger(known: Known) -> dict[str, Any]:
     """One participant's seconds from present to transcribed, what was missed by reason, and the share."""
-    told = union(Span(u.at, u.end) for u in known.utterances)
-    untold = without(_spans(g for g in known.gaps if g.reason == TRANSCRIPTION_UNAVAILABLE), told)
+    present = union(known.stays)
+    told = within(known.told, present)
+    spans = _by_reason(known.gaps)
+    missed: dict[str, float] = {}
+    untold: list[Span] = []
+    for reason in SPEECH_WITHOUT_WORDS:
+        new = without(within(spans.pop(reason, ()), present), [*told, *untold])
+        untold += new
+        _add(missed, reason, new)
     speech = union([*told, *untold])
-    audible = union([*_audible(known), *speech])
-    missed: dict[str, float] = {TRANSCRIPTION_UNAVAILABLE: seconds(untold)} if untold else {}
+    audible = union([*_audible(known, present), *speech])
     unheard: list[Span] = []
-    for gap in (g for g in known.gaps if g.reason != TRANSCRIPTION_UNAVAILABLE):
-        new = without(within([Span(gap.at, gap.until)], audible), [*unheard, *speech])
+    for reason, own in sorted(spans.items()):
+        new = without(within(own, audible), [*unheard, *speech])
         unheard += new
-        if new:
-            missed[gap.reason] = missed.get(gap.reason, 0.0) + seconds(new)
+        _add(missed, reason, new)
     figures = {
-        "present": seconds(known.stays),
+        "present": seconds(present),
         "audible": seconds(audible),
         "heard": seconds(audible) - seconds(unheard),
         "speech": seconds(speech),
@@ -55,9 +64,15 @@ def ledger(known: Known) -> dict[str, Any]:
 
 
 def share(transcribed: float, missed: float) -> float | None:
-    """Of the seconds that were speech, or may have been, those that are transcribed; None without any."""
+    """Of the seconds that were speech, or may have been, those that are transcribed; None without any.
+
+    1 only where nothing is missed: it is not rounded up.
+    """
     everything = transcribed + missed
-    return round(transcribed / everything, 4) if everything > 0 else None
+    if everything <= 0:
+        return None
+    part = round(transcribed / everything, 4)
+    return min(part, 0.9999) if missed > 0 else part
 
 
 def coverage(people: Mapping[str, Known]) -> dict[str, Any]:
@@ -68,18 +83,27 @@ def coverage(people: Mapping[str, Known]) -> dict[str, Any]:
     return {"share": share(transcribed, missed), "participants": ledgers}
 
 
-def _audible(known: Known) -> list[Span]:
+def _audible(known: Known, present: Sequence[Span]) -> list[Span]:
     """While a microphone was on: until its track's next change, or the end of the stay."""
     on: list[Span] = []
+    ends = sorted(stay.end for stay in known.stays)
     changes = sorted(known.microphones, key=lambda c: (c.track_sid, c.at, c.on))
     for change, following in zip_longest(changes, changes[1:]):
-        ends = [stay.end for stay in known.stays if stay.end > change.at]
+        until = ends[index : index + 1] if (index := bisect_right(ends, change.at)) < len(ends) else []
         if following is not None and following.track_sid == change.track_sid:
-            ends.append(following.at)
-        if change.on and ends:
-            on.append(Span(change.at, min(ends)))
-    return within(on, known.stays)
+            until.append(following.at)
+        if change.on and until:
+            on.append(Span(change.at, min(until)))
+    return within(on, present)
 
 
-def _spans(gaps: Iterable[GapNoted]) -> list[Span]:
-    return [Span(gap.at, gap.until) for gap in gaps]
+def _by_reason(gaps: Iterable[GapNoted]) -> dict[str, list[Span]]:
+    spans: dict[str, list[Span]] = {}
+    for gap in gaps:
+        spans.setdefault(gap.reason, []).append(Span(gap.at, gap.until))
+    return spans
+
+
+def _add(missed: dict[str, float], reason: str, new: Sequence[Span]) -> None:
+    if new:
+        missed[reason] = seconds(new)

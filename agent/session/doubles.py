@@ -17,7 +17,8 @@ def without_doubles(events: Iterable[Event], told: Iterable[Event]) -> list[Even
     """Those of the events that are not told already, by another recorder in its own way."""
     told_of: dict[Hashable, list[Event]] = {}
     for event in told:
-        told_of.setdefault(_source(event), []).append(event)
+        if (source := _source(event)) is not None:
+            told_of.setdefault(source, []).append(event)
     return [event for event in events if not any(_same(event, t) for t in told_of.get(_source(event), ()))]
 
 

@@ -22,6 +22,7 @@ class ParticipantJoined:
     """A stay began. `at` is LiveKit's own `joined_at`, which may be before the recorder was there.
 
     Told again whenever name, role or user id change; the one last `observed` is true of the whole stay.
+    `kind` is that of an agent; None: a person, or from before it was told.
     """
 
     at: datetime
@@ -49,8 +50,9 @@ class UtteranceHeard:
 
     Without `text`: speech in which Whisper found no words, or (`data`) whose words the speaker sends.
     `told`: whose own words (`data`) these are: an agent's, which stand for what Whisper would hear, or a
-    person's, which stand beside it. `sent_by`: who sent them, where that is not who spoke. Of several with
-    one `segment` of the same speaker the one that ended last holds: it replaces the others.
+    person's, which stand beside it. `sent_by`: who sent them, where that is not who spoke. `confirmed`:
+    these are own words from a record, which were compared with what was heard already. Of several with one
+    `segment` of the same speaker the one that ended last holds: it replaces the others.
     """
 
     at: datetime
@@ -62,6 +64,7 @@ class UtteranceHeard:
     track: Played = None
     told: Teller | None = None
     sent_by: str | None = None
+    confirmed: bool | None = None
     segment: str | None = None
 
 
@@ -119,13 +122,17 @@ class ConnectionQualityChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GapNoted:
-    """Something was missed, from `at` to `until`, and why. `identity` is None when it was the whole room."""
+    """Something was missed, from `at` to `until`, and why. `identity` is None when it was the whole room.
+
+    `track`: it was not their voice.
+    """
 
     at: datetime
     until: datetime
     what: Literal["transcript", "quality", "presence", "everything"]
     reason: str
     identity: str | None = None
+    track: Played = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,14 +5,14 @@ each is kept by what it is about, and everything else is derived when asked. So 
 recorder continued, or into which a spool was replayed late, folds to the same session.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from agent.session.connection import QualityState, states_of
-from agent.session.coverage import TRANSCRIPTION_UNAVAILABLE, Known, coverage
+from agent.session.coverage import Known, coverage
 from agent.session.events import (
     ConnectionQualityChanged,
     Event,
@@ -28,26 +28,53 @@ from agent.session.events import (
     iso,
 )
 from agent.session.metrics import averages
+from agent.session.missing import missing, with_words
 from agent.session.ownership import Owner, best
-from agent.session.roles import owners_among, with_the_student
+from agent.session.roles import owners_among
 from agent.session.rooms import SessionInfo, speaker_of
 from agent.session.spans import Span
-from agent.session.transcript import in_order
+from agent.session.stays import (
+    ENDED_BY_PARTICIPANT,
+    RECORDER_LOST,
+    Attendance,
+    Stay,
+    attendance,
+    clipped,
+    presence,
+)
+from agent.session.transcript import entry_of, in_order
 
-ENDED_BY_PARTICIPANT = "ended_by_participant"
+__all__ = ["ENDED_BY_PARTICIPANT", "RECORDER_LOST", "Session", "Stay", "fold"]
+
 ROOM_EMPTY = "room_empty"
 ROOM_CLOSED = "room_closed"  # over the heads of those who were there
-CONNECTION_LOST = "connection_lost"  # LiveKit heard nothing more of a participant who had not left
 TOLD_BY_CLIENT = "told_by_client"  # no recorder has seen anything of the session
-RECORDER_LOST = "recorder_lost"  # nobody saw the end: it is where the last evidence is
 
 
-@dataclass(frozen=True, slots=True)
-class Stay:
-    """One presence of one participant, from join to leave; `left_at` is None while present."""
+@dataclass(slots=True)
+class _Told:
+    """What was told of one participant, or (microphones and scores aside) of the whole room."""
 
-    joined: ParticipantJoined
-    left_at: datetime | None
+    utterances: list[UtteranceHeard] = field(default_factory=list)
+    microphones: list[MicrophoneChanged] = field(default_factory=list)
+    readings: list[QualityRead] = field(default_factory=list)
+    scores: list[ConnectionQualityChanged] = field(default_factory=list)
+    gaps: list[GapNoted] = field(default_factory=list)
+    segments: dict[tuple[str | None, str], UtteranceHeard] = field(default_factory=dict)
+
+    def copy(self) -> "_Told":
+        return _Told(*(getattr(self, kept.name).copy() for kept in fields(self)))
+
+    def say(self, event: UtteranceHeard) -> None:
+        """Of one segment the text that ended last."""
+        if event.segment is not None:
+            known = self.segments.setdefault((event.sent_by, event.segment), event)
+            if (known.end, known.text) > (event.end, event.text):
+                return
+            if known is not event:
+                self.utterances.remove(known)
+                self.segments[event.sent_by, event.segment] = event
+        self.utterances.append(event)
 
 
 @dataclass(slots=True)
@@ -55,66 +82,55 @@ class Session:
     """What is known of a session so far."""
 
     info: SessionInfo
+    last_evidence: datetime | None = None  # the latest moment of which anything is known
     _seen: set[Event] = field(default_factory=set)
     _joins: dict[str, ParticipantJoined] = field(default_factory=dict)
     _leaves: dict[str, datetime] = field(default_factory=dict)
-    _utterances: list[UtteranceHeard] = field(default_factory=list)
-    _segments: dict[tuple[str, str | None, str], UtteranceHeard] = field(default_factory=dict)
-    _microphones: list[MicrophoneChanged] = field(default_factory=list)
-    _readings: list[QualityRead] = field(default_factory=list)
-    _quality: list[ConnectionQualityChanged] = field(default_factory=list)
-    _gaps: list[GapNoted] = field(default_factory=list)
     _endings: list[SessionEnded] = field(default_factory=list)
+    _told: dict[str | None, _Told] = field(default_factory=dict)  # by identity
+    _attendance: tuple[SessionInfo, Attendance] | None = None
 
     def apply(self, event: Event) -> bool:
         """Take the event in; False when it was known already."""
         if event in self._seen:
             return False
         self._seen.add(event)
+        moment = evidence(event)
+        self.last_evidence = max(self.last_evidence or moment, moment)
         match event:
             case ParticipantJoined():
                 known = self._joins.get(event.participant_sid, event)
                 self._joins[event.participant_sid] = max(known, event, key=_truth)
+                self._attendance = None
             case ParticipantLeft():
                 left_at = self._leaves.get(event.participant_sid, event.at)
                 self._leaves[event.participant_sid] = min(left_at, event.at)
-            case UtteranceHeard():
-                self._say(event)
-            case MicrophoneChanged():
-                self._microphones.append(event)
-            case QualityRead():
-                self._readings.append(event)
-            case ConnectionQualityChanged():
-                self._quality.append(event)
-            case GapNoted():
-                self._gaps.append(event)
+                self._attendance = None
             case SessionEnded():
                 self._endings.append(event)
+                self._attendance = None
+            case _:
+                _keep(self._told.setdefault(event.identity, _Told()), event)
         return True
 
-    def _say(self, event: UtteranceHeard) -> None:
-        """Of one segment the text that ended last."""
-        if event.segment is not None:
-            key = event.identity, event.sent_by, event.segment
-            known = self._segments.get(key)
-            if known is not None:
-                if (known.end, known.text) >= (event.end, event.text):
-                    return
-                self._utterances.remove(known)
-            self._segments[key] = event
-        self._utterances.append(event)
+    def copy(self) -> "Session":
+        """As it stands now, for another thread to tell of; it takes no events in."""
+        self._attended()
+        told = {identity: told.copy() for identity, told in self._told.items()}
+        return replace(self, _seen=set(), _endings=list(self._endings), _told=told)
+
+    def _attended(self) -> Attendance:
+        if self._attendance is None or self._attendance[0] is not self.info:
+            # By the room's metadata alone: who owns it for having saved it is not the student for that.
+            student = self.info.user_id if self.info.proof == "metadata" else None
+            found = attendance(self._joins.values(), self._leaves, self._endings, student)
+            self._attendance = self.info, found
+        return self._attendance[1]
 
     @property
-    def stays(self) -> list[Stay]:
+    def stays(self) -> Sequence[Stay]:
         """All stays, by the time they began."""
-        told = sorted(self._joins.values(), key=lambda join: (join.at, join.participant_sid))
-        # By the room's metadata alone: who owns it for having saved it is not the student for that.
-        joins = with_the_student(told, self.info.user_id if self.info.proof == "metadata" else None)
-        ending = self.ending
-        lost_at = ending.at if ending and ending.reason == RECORDER_LOST else None
-        leaves = ((join, self._leaves.get(join.participant_sid, lost_at)) for join in joins)
-        # LiveKit's clock says when someone joined, ours when they left: a stay never ends before it began.
-        return [Stay(join, max(left_at, join.at) if left_at else None) for join, left_at in leaves]
+        return self._attended().stays
 
     @property
     def present(self) -> list[Stay]:
@@ -124,36 +140,18 @@ class Session:
     @property
     def start_time(self) -> datetime | None:
         """When the first participant joined; None while nobody has."""
-        return min((join.at for join in self._joins.values()), default=None)
+        return self.stays[0].joined.at if self.stays else None
 
     @property
     def ending(self) -> SessionEnded | None:
-        """How the session ended; None while it goes on, which it does again after a later join.
-
-        Whoever lingers after a participant ended the session moves its end, not its reason.
-        """
-        last_join = max((join.at for join in self._joins.values()), default=None)
-        valid = sorted(
-            (e for e in self._endings if last_join is None or e.at >= last_join),
-            key=lambda e: (e.at, e.reason),
-        )
-        if not valid:
-            return None
-        asked = next((e for e in valid if e.reason == ENDED_BY_PARTICIPANT), valid[-1])
-        return SessionEnded(at=valid[-1].at, reason=asked.reason)
-
-    @property
-    def last_evidence(self) -> datetime | None:
-        """The latest moment of which anything is known."""
-        return max(map(evidence, self._seen), default=None)
+        """How the session ended; None while it goes on, which it does again after a later join."""
+        return self._attended().ending
 
     def role(self, identity: str) -> Role:
         """What somebody is in this session; of several stays, the last that tells."""
-        told: Role = "participant"
-        for stay in self.stays:
-            if stay.joined.identity == identity and stay.joined.role != "participant":
-                told = stay.joined.role
-        return told
+        stays = self._attended().of.get(identity, ())
+        roles = (stay.joined.role for stay in reversed(stays))
+        return next((role for role in roles if role != "participant"), "participant")
 
     @property
     def owner(self) -> Owner | None:
@@ -170,93 +168,99 @@ class Session:
         """Who was seen in the room under their user id."""
         return sorted({UUID(s.joined.user_id) for s in self.stays if s.joined.user_id})
 
+    @property
+    def utterances(self) -> list[UtteranceHeard]:
+        """All speech whose words are known."""
+        return [utterance for told in self._told.values() for utterance in told.utterances]
+
     def transcript(self) -> list[dict[str, Any]]:
         """The words, in the order in which they began; nothing twice."""
-        known_last = sorted(self.stays, key=lambda stay: stay.joined.role != "participant")
-        speakers = {stay.joined.identity: speaker_of(stay.joined.role) for stay in known_last}
-        return [
-            {
-                "speaker": speakers.get(u.identity, "participant"),
-                "text": u.text,
-                "timestamp": iso(u.at),
-                "end": iso(u.end),
-                "identity": u.identity,
-                "source": u.source,
-            }
-            | ({"language": u.language} if u.language else {})
-            | ({"track": u.track} if u.track else {})
-            for u in in_order(u for u in self._utterances if u.text)
-        ]
+        said = (u for identity in self._told for u in self._said(identity) if u.text)
+        speakers = {identity: speaker_of(self.role(identity)) for identity in self._attended().of}
+        return [entry_of(line, speakers.get(line.said.identity, "participant")) for line in in_order(said)]
 
     def quality_metrics(self) -> dict[str, Any]:
         """The session's averages, and each participant's."""
-        states = {
-            identity: self._states(identity) for identity in sorted({s.joined.identity for s in self.stays})
-        }
+        states = {identity: self._states(identity) for identity in sorted(self._attended().of)}
         everyone = [state for own in states.values() for state in own]
-        figures = averages(self._readings, everyone, self.info.mode)
+        everything = [reading for told in self._told.values() for reading in told.readings]
+        figures = averages(everything, everyone, self.info.mode)
         figures["participants"] = {
-            identity: averages([r for r in self._readings if r.identity == identity], own, self.info.mode)
+            identity: averages(self._of(identity).readings, own, self.info.mode)
             for identity, own in states.items()
         }
         return figures
 
-    @property
-    def utterances(self) -> list[UtteranceHeard]:
-        """All speech whose words are known."""
-        return list(self._utterances)
-
     def gaps(self) -> list[dict[str, Any]]:
-        """What was missed, when and why; not the utterances whose words came after all."""
-        come = {(u.identity, u.at, u.end) for u in self._utterances}
-        missed = [
-            g
-            for g in self._all_gaps()
-            if g.reason != TRANSCRIPTION_UNAVAILABLE or (g.identity, g.at, g.until) not in come
-        ]
+        """What was missed, when and why; not the speech whose words came after all."""
+        missed = [gap for identity in self._told for gap in self._missing(identity)]
         return [
             {"what": g.what, "from": iso(g.at), "until": iso(g.until), "reason": g.reason}
             | ({"identity": g.identity} if g.identity else {})
-            for g in sorted(missed, key=lambda g: (g.at, g.what, g.identity or "", g.until, g.reason))
+            | ({"track": g.track} if g.track else {})
+            for g in sorted(missed, key=_order)
         ]
 
     def coverage(self) -> dict[str, Any]:
         """How much of what was said is in the record."""
-        identities = {stay.joined.identity for stay in self.stays}
-        gaps = [gap for gap in self._all_gaps() if gap.what in ("transcript", "everything")]
-        return coverage({identity: self._known(identity, gaps) for identity in identities})
+        return coverage({identity: self._known(identity) for identity in self._attended().of})
 
-    def _known(self, identity: str, gaps: list[GapNoted]) -> Known:
-        last = self.last_evidence
-        stays = [s for s in self.stays if s.joined.identity == identity]
+    def _known(self, identity: str) -> Known:
+        gaps = [*self._missing(identity), *self._of(None).gaps]
         return Known(
-            stays=[Span(s.joined.at, until) for s in stays if (until := s.left_at or last)],
-            microphones=[m for m in self._microphones if m.identity == identity],
-            utterances=[u for u in self._utterances if u.identity == identity and u.track is None],
-            gaps=[gap for gap in gaps if gap.identity in (identity, None)],
+            stays=self._present(identity),
+            microphones=self._of(identity).microphones,
+            told=with_words(self._said(identity)),
+            gaps=[gap for gap in gaps if gap.what in ("transcript", "everything") and gap.track is None],
         )
 
+    def _missing(self, identity: str | None) -> list[GapNoted]:
+        if identity is None:
+            return self._of(None).gaps
+        return list(missing(identity, self._said(identity), self._states(identity), self._of(identity).gaps))
+
+    def _said(self, identity: str | None) -> list[UtteranceHeard]:
+        """Their utterances, own words within their stays; of whom nobody saw, as they are."""
+        utterances, stays = self._of(identity).utterances, self._attended().of.get(identity or "")
+        if not stays:
+            return utterances
+        there = presence(stays)
+        return [clipped(utterance, there) for utterance in utterances]
+
+    def _present(self, identity: str) -> list[Span]:
+        last = self.last_evidence
+        return presence(self._attended().of.get(identity, ()), last) if last else []
+
     def _states(self, identity: str) -> list[QualityState]:
-        stays = [s for s in self.stays if s.joined.identity == identity]
-        spans = [(s.joined.at, s.left_at or self.last_evidence) for s in stays]
-        return states_of((c for c in self._quality if c.identity == identity), spans)
+        stays = self._attended().of.get(identity, ())
+        spans = [(stay.joined.at, stay.left_at or self.last_evidence) for stay in stays]
+        return states_of(self._of(identity).scores, spans) if spans else []
 
-    def _all_gaps(self) -> list[GapNoted]:
-        """Those noted, and while someone's connection was lost: what they said then reached nobody."""
-        people = {stay.joined.identity for stay in self.stays}
-        lost = ((who, s) for who in people for s in self._states(who) if s.quality == "lost")
-        return [
-            *self._gaps,
-            *(
-                GapNoted(at=s.begin, until=s.end, what="transcript", reason=CONNECTION_LOST, identity=who)
-                for who, s in lost
-            ),
-        ]
+    def _of(self, identity: str | None) -> _Told:
+        return self._told.get(identity) or _Told()
 
 
-def _truth(join: ParticipantJoined) -> tuple[datetime, bool, bool, float, str, str, str]:
+def _keep(told: _Told, event: Event) -> None:
+    match event:
+        case UtteranceHeard():
+            told.say(event)
+        case MicrophoneChanged():
+            told.microphones.append(event)
+        case QualityRead():
+            told.readings.append(event)
+        case ConnectionQualityChanged():
+            told.scores.append(event)
+        case GapNoted():
+            told.gaps.append(event)
+
+
+def _order(gap: GapNoted) -> tuple[datetime, str, str, datetime, str, str]:
+    return gap.at, gap.what, gap.identity or "", gap.until, gap.reason, gap.track or ""
+
+
+def _truth(join: ParticipantJoined) -> tuple[datetime, bool, bool, float, str, str, str, str]:
     """What was observed last holds; of joins without that time (from before) what tells more."""
-    tie = (-join.at.timestamp(), join.role, join.name, join.user_id or "")
+    tie = (-join.at.timestamp(), join.role, join.name, join.user_id or "", join.kind or "")
     return join.observed or join.at, join.role != "participant", join.user_id is not None, *tie
 
 

@@ -47,6 +47,7 @@ def _stays(rows: list[Row]) -> Iterator[Event]:
 
 
 def _utterance(entry: Row) -> UtteranceHeard:
+    """Own words were compared with what was heard when the record was made: so it stays."""
     return UtteranceHeard(
         at=datetime.fromisoformat(entry["timestamp"]),
         end=datetime.fromisoformat(entry["end"]),
@@ -55,6 +56,9 @@ def _utterance(entry: Row) -> UtteranceHeard:
         source=entry["source"],
         language=entry.get("language"),
         track=entry.get("track"),
+        told=entry.get("origin") if entry["source"] == "data" else None,
+        sent_by=entry.get("sent_by"),
+        confirmed=bool(entry.get("confirmed")) if entry["source"] == "data" else None,
     )
 
 
@@ -65,4 +69,5 @@ def _gap(gap: Row) -> GapNoted:
         what=gap["what"],
         reason=gap["reason"],
         identity=gap.get("identity"),
+        track=gap.get("track"),
     )

@@ -1,6 +1,7 @@
 """Arithmetic of time spans: what is covered by any, by both, by one and not the other."""
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -27,20 +28,31 @@ def union(spans: Iterable[Span]) -> list[Span]:
 def within(spans: Iterable[Span], limits: Iterable[Span]) -> list[Span]:
     """The part of `spans` that lies in `limits`."""
     bounds = union(limits)
-    return union(Span(max(s.begin, b.begin), min(s.end, b.end)) for s in union(spans) for b in bounds)
+    return [part for span in union(spans) for part in _common(span, bounds)]
 
 
 def without(spans: Iterable[Span], taken: Iterable[Span]) -> list[Span]:
     """The part of `spans` that lies outside `taken`."""
-    rest = union(spans)
-    for hole in union(taken):
-        rest = [
-            part
-            for s in rest
-            for part in (Span(s.begin, min(s.end, hole.begin)), Span(max(s.begin, hole.end), s.end))
-            if part.end > part.begin
-        ]
-    return rest
+    holes = union(taken)
+    return [part for span in union(spans) for part in rest_of(span, holes)]
+
+
+def rest_of(span: Span, holes: Sequence[Span]) -> list[Span]:
+    """The parts of one span outside of `holes`, which are a `union`."""
+    rest, begin = [], span.begin
+    for common in _common(span, holes):
+        if common.begin > begin:
+            rest.append(Span(begin, common.begin))
+        begin = common.end
+    return [*rest, Span(begin, span.end)] if span.end > begin else rest
+
+
+def _common(span: Span, bounds: Sequence[Span]) -> Iterator[Span]:
+    """What one span and a `union` share."""
+    index = bisect_right(bounds, span.begin, key=lambda bound: bound.end)
+    while index < len(bounds) and bounds[index].begin < span.end:
+        yield Span(max(span.begin, bounds[index].begin), min(span.end, bounds[index].end))
+        index += 1
 
 
 def seconds(spans: Iterable[Span]) -> float:

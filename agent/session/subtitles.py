@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from agent.session.transcript import voice_of
+from agent.session.transcript import only_told, voice_of
 
 Entry = Mapping[str, Any]
 _LEAST = timedelta(seconds=1)  # shown so long where nobody told the end
@@ -68,12 +68,16 @@ def _cues(
         told = datetime.fromisoformat(entry["end"]) - start if entry.get("end") else begin
         identity = voice_of(entry)
         who = _line(names.get(identity) or identity)
-        who += _told(who, _line(tellers.get(entry["told_by"], ""))) if entry.get("told_by") else ""
+        if entry.get("told_by"):
+            who += _told(who, _line(tellers.get(entry["told_by"], "")))
+        elif only_told(entry):
+            sender = entry.get("sent_by") or ""
+            who += _told(who, _line(names.get(sender) or sender))
         yield begin, max(told, begin + _LEAST), who, _line(entry["text"])
 
 
 def _told(who: str, teller: str) -> str:
-    """By somebody's client, not heard in the room; of whose, where it is not who is said to have said it."""
+    """By somebody's client, not heard; by whose, where it is not who is said to have said it."""
     return f" (told by {teller})" if teller and teller != who else " (told)"
 
 

@@ -1,32 +1,33 @@
-"""One transcript from two sources: what Whisper heard, and what participants say they said.
+"""One transcript from what Whisper heard and what participants say they said.
 
-From someone's first own message on Whisper does not hear their microphone. But it may have heard the same
-words before: those were said before the message came, or while its recorder was not there yet. So what
-Whisper heard gives way to own messages about the same time, and only to these: when the messages end (their
-sender came back without them, the agent that sent them left), Whisper's words are all there are.
+What was heard gives way only to its speaker's own words, and only where both read alike
+(`agent.session.alike`). What is not alike stands, both: of an agent that says one thing and sends another
+there are both, and of a person's own words it is known whether their like was heard.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import Any
 
-from agent.session.events import UtteranceHeard
+from agent.session.alike import Source
+from agent.session.events import Speaker, UtteranceHeard, iso
 from agent.session.words import words_of
 
-# Own words without a time of their own count from when they came, after they were said; nothing that
-# Whisper heard earlier than this before them is the same.
-_LATENESS = timedelta(seconds=30)
 _TOLD_AGAIN = 0.75  # more of its pairs of words than this are recorded about then: no other sentence
 _CLOCKS_APART = timedelta(seconds=20)  # a client's clock, and when it says that words began
-_ALIKE = 0.6  # so much of what Whisper heard is in the own messages: then it is the same, heard twice
 
 
 def voice_of(entry: Mapping[str, Any]) -> str:
     """Who said an entry of a stored transcript: an identity or, where a client told no more, `speaker`."""
     return str(entry.get("identity") or entry["speaker"])
+
+
+def only_told(entry: Mapping[str, Any]) -> bool:
+    """Whether a person sent these words of a stored transcript and nobody heard the like of them."""
+    return entry.get("origin") == "person" and not entry.get("confirmed")
 
 
 def beside(
@@ -65,33 +66,71 @@ def _pairs(text: str) -> list[tuple[str, ...]]:
     return list(pairwise(words)) if len(words) > 1 else [(word,) for word in words]
 
 
-def in_order(utterances: Iterable[UtteranceHeard]) -> list[UtteranceHeard]:
-    """Utterances by the time they began, without what Whisper heard of a sender's own transcript."""
-    everything = sorted(
-        utterances, key=lambda u: (u.at, u.identity, u.source, u.end, u.track or "", u.text, u.language or "")
-    )
-    own: dict[str, list[UtteranceHeard]] = {}
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An utterance as it stands in the record; `confirmed`: a person's own words whose like was heard."""
+
+    said: UtteranceHeard
+    confirmed: bool
+
+    @property
+    def origin(self) -> str | None:
+        """Whose words: heard, an agent's own, a person's own; None: own, from before that was told."""
+        return "heard" if self.said.source == "whisper" else self.said.told
+
+
+def in_order(utterances: Iterable[UtteranceHeard]) -> list[Line]:
+    """Utterances by the time they began; of what was heard and sent alike, what was sent."""
+    everything = sorted(utterances, key=_order)
+    voices: dict[str, list[UtteranceHeard]] = {}
     for utterance in everything:
-        if utterance.source == "data":
-            own.setdefault(utterance.identity, []).append(utterance)
-    return [u for u in everything if u.source == "data" or not _superseded(u, own.get(u.identity, []))]
+        if utterance.track is None:  # what they play to the room is none of their words
+            voices.setdefault(utterance.identity, []).append(utterance)
+    confirmed: set[int] = set()
+    dropped: set[int] = set()
+    for said in voices.values():
+        _compare(said, confirmed, dropped)
+    return [Line(u, confirmed=id(u) in confirmed) for u in everything if id(u) not in dropped]
 
 
-def _superseded(heard: UtteranceHeard, own: Sequence[UtteranceHeard]) -> bool:
-    """Somebody's own words are of their microphone, not of what they play to the room."""
-    if heard.track is not None:
-        return False
-    near = [said for said in own if said.end > heard.at and said.at < heard.end + _LATENESS]
-    meanwhile = any(said.at < heard.end for said in near)
-    return meanwhile or _share_of(heard.text, " ".join(said.text for said in near)) > _ALIKE
+def _compare(said: Sequence[UtteranceHeard], confirmed: set[int], dropped: set[int]) -> None:
+    """One voice: a person's own words count where they were heard; what was heard gives way to what counts.
 
-
-def _share_of(heard: str, said: str) -> float:
-    """How much of the words heard is, in their order, among those said.
-
-    Not the other way round: one message may be of several utterances, with the pauses between them, and
-    one utterance of several messages.
+    Own words from a record (`confirmed` is told) were compared when it was made, and stand for nothing else.
     """
-    one, other = words_of(heard), words_of(said)
-    blocks = SequenceMatcher(None, one, other, autojunk=False).get_matching_blocks()
-    return sum(block.size for block in blocks) / len(one) if one else 0.0
+    heard = [u for u in said if u.source == "whisper"]
+    own = [u for u in said if u.source == "data" and u.confirmed is None]
+    confirmed.update(id(u) for u in said if u.confirmed)
+    if heard and own:
+        ears = Source(heard)
+        confirmed.update(id(u) for u in own if u.told == "person" and ears.takes(u))
+        counts = Source([u for u in own if u.told != "person" or id(u) in confirmed])
+        dropped.update(id(u) for u in heard if counts.takes(u))
+    known = {_what(u) for u in own}
+    dropped.update(id(u) for u in said if u.confirmed is not None and _what(u) in known)
+
+
+def _order(u: UtteranceHeard) -> tuple[object, ...]:
+    told = "" if u.confirmed is None else str(u.confirmed)
+    source = (u.source, u.track or "", u.told or "", u.sent_by or "", told)
+    return u.at, u.identity, *source, u.end, u.text, u.language or ""
+
+
+def _what(u: UtteranceHeard) -> tuple[object, ...]:
+    return u.at, u.end, u.text
+
+
+def entry_of(line: Line, speaker: Speaker) -> dict[str, Any]:
+    """A line as it is stored."""
+    said = line.said
+    told = {"origin": line.origin, "sent_by": said.sent_by, "language": said.language, "track": said.track}
+    return {
+        "speaker": speaker,
+        "text": said.text,
+        "timestamp": iso(said.at),
+        "end": iso(said.end),
+        "identity": said.identity,
+        "source": said.source,
+        **{name: value for name, value in told.items() if value},
+        **({"confirmed": True} if line.confirmed else {}),
+    }

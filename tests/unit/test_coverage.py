@@ -1,6 +1,7 @@
 """Of what was said, how much is in the record, and where the rest went."""
 
 from dataclasses import replace
+from time import perf_counter
 from typing import Any
 
 from agent.session.events import Event
@@ -134,3 +135,91 @@ def test_what_is_said_while_the_connection_is_lost_reaches_nobody_and_is_a_gap()
     ]
     assert session.coverage()["participants"]["student"]["missed"] == {"connection_lost": 8}
     assert session.coverage()["share"] == 0.2
+
+
+def test_words_that_claim_more_time_than_anybody_was_there_cover_nothing() -> None:
+    ledger = of_student(told(-45, "My own words.", lasting=62))
+    assert (ledger["present"], ledger["speech"], ledger["transcribed"], ledger["share"]) == (100, 0, 0, None)
+
+
+def test_what_was_heard_outside_of_every_stay_is_not_counted() -> None:
+    ledger = of_student(heard(97, "Goodbye, and thanks.", lasting=9))
+    assert (ledger["present"], ledger["audible"], ledger["transcribed"]) == (100, 99, 3)
+
+
+def test_speech_of_which_the_speaker_sent_no_words_is_a_gap() -> None:
+    spoken = [
+        told(10, "", lasting=2),
+        told(12, "My own words."),
+        *(told(50 + n, "", lasting=4) for n in (0, 5)),
+    ]
+    session = fold(info(), [*PRESENT, *spoken])
+    ledger = session.coverage()["participants"]["student"]
+    assert (ledger["transcribed"], ledger["speech"]) == (2, 10)
+    assert ledger["missed"] == {"own_words_missing": 8}
+    assert ledger["share"] == 0.2
+    assert [(g["reason"], g["from"][17:23], g["until"][17:23]) for g in session.gaps()] == [
+        ("own_words_missing", "50.000", "54.000"),
+        ("own_words_missing", "55.000", "59.000"),
+    ]
+
+
+def test_speech_without_own_words_that_whisper_heard_after_all_is_no_gap() -> None:
+    session = fold(info(), [*PRESENT, told(50, "", lasting=4), heard(50, "Heard after all.", lasting=4)])
+    assert session.gaps() == []
+    assert session.coverage()["share"] == 1
+
+
+def test_a_gap_that_was_noted_for_missing_own_words_is_told_once() -> None:
+    noted = gap(50, 54, "own_words_missing", "student")
+    session = fold(info(), [*PRESENT, told(50, "", lasting=4), noted])
+    assert len(session.gaps()) == 1
+    assert session.coverage()["participants"]["student"]["missed"] == {"own_words_missing": 4}
+
+
+def test_a_persons_own_words_account_for_none_of_their_speech() -> None:
+    own = replace(told(12, "My own words."), told="person")
+    assert of_student(told(10, "", lasting=2), own)["missed"] == {"own_words_missing": 2}
+
+
+def test_gaps_tell_of_as_much_missing_speech_as_coverage_does() -> None:
+    """Words that came late, cut elsewhere, leave the rest."""
+    session = fold(info(), [*PRESENT, gap(20, 24, identity="student"), heard(21, "Late.", lasting=2)])
+    assert [(g["from"][17:19], g["until"][17:19]) for g in session.gaps()] == [("20", "21"), ("23", "24")]
+    assert session.coverage()["participants"]["student"]["missed"] == {"transcription_unavailable": 2}
+
+
+def test_what_was_played_and_has_no_words_is_none_of_its_owners_speech() -> None:
+    played = replace(gap(20, 24, identity="student"), track="screen_share_audio")
+    session = fold(info(), [*PRESENT, played, heard(20, "Meanwhile.", lasting=4)])
+    assert [g["track"] for g in session.gaps()] == ["screen_share_audio"]
+    assert session.coverage()["share"] == 1
+    come = heard(20, "A film.", lasting=4, track="screen_share_audio")
+    assert fold(info(), [*PRESENT, played, come]).gaps() == []
+
+
+def test_a_share_is_one_only_where_nothing_is_missed() -> None:
+    session = fold(info(), [joined(0), left(90_000), heard(1, "Long.", lasting=80_000), gap(85_000, 85_001)])
+    assert session.coverage()["share"] == 0.9999
+
+
+def test_which_gap_is_blamed_does_not_depend_on_which_came_first() -> None:
+    gaps = [gap(10, 14, "recorder_cut_off"), gap(12, 15, "recorder_error", "student")]
+    assert of_student(*gaps) == of_student(*reversed(gaps))
+
+
+def test_many_rejoins_take_no_long_time() -> None:
+    def events(rejoins: int) -> list[Event]:
+        stays = range(0, 10 * rejoins, 10)
+        comings: list[Event] = [
+            e for n in stays for e in (joined(n, sid=f"PA_{n}"), left(n + 9, sid=f"PA_{n}"))
+        ]
+        sounds: list[Event] = [
+            e for n in stays for e in (microphone(n + 0.2), gap(n + 0.2, n + 0.4, "subscribing"))
+        ]
+        return [*comings, *sounds, *(heard(n + 1, "Hello.") for n in stays)]
+
+    session = fold(info(), events(20_000))
+    began = perf_counter()
+    assert session.coverage()["participants"]["student"]["present"] == 180_000
+    assert perf_counter() - began < 10

@@ -1,10 +1,21 @@
 from dataclasses import replace
+from functools import partial
+from itertools import permutations
+from random import Random
 from uuid import UUID
 
 import pytest
 
-from agent.session.events import Event, Role
-from agent.session.fold import ENDED_BY_PARTICIPANT, ROOM_EMPTY, Session, Stay, fold
+from agent.session.events import Event, ParticipantJoined, Role, UtteranceHeard
+from agent.session.fold import (
+    ENDED_BY_PARTICIPANT,
+    RECORDER_LOST,
+    ROOM_CLOSED,
+    ROOM_EMPTY,
+    Session,
+    Stay,
+    fold,
+)
 from tests.unit.builders import STUDENT_ID, at, ended, gap, heard, info, joined, left, scored
 
 OTHER_ID = "99999999-9999-4999-8999-999999999999"
@@ -189,3 +200,82 @@ def test_the_latest_truth_of_somebody_holds_by_when_it_was_observed() -> None:
         assert session.viewers == [UUID(STUDENT_ID)]
     no_student = replace(joined(0, "ada", role="counselor", user_id=STUDENT_ID), observed=at(20))
     assert fold(info(), [no_student, first, later]).user_id is None
+
+
+def agent(seconds: float, sid: str = "PA_ai") -> ParticipantJoined:
+    return replace(joined(seconds, "ai", sid, role="counselor"), kind="agent")
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_session_ends_with_its_last_person_not_with_the_agent_that_stays_on(seed: int) -> None:
+    events: list[Event] = [agent(0), joined(2), left(60), ended(60), heard(200, "anyone?", "ai")]
+    later: list[Event] = [left(400, "ai", "PA_ai"), ended(400, ROOM_CLOSED)]
+    back: list[Event] = [agent(500, "PA_ai2"), left(510, "ai", "PA_ai2"), ended(510)]
+    for known in (events, [*events, *later], [*events, *later, *back]):
+        shuffled = Random(seed).sample(known, len(known))
+        session = fold(info(), shuffled)
+        assert session.ending == ended(60, ROOM_EMPTY)
+        assert session.stays[0].left_at == (at(400) if later[0] in known else None)
+
+
+def test_the_end_that_only_an_agents_leave_told_is_the_last_persons_leave() -> None:
+    assert fold(
+        info(), [agent(0), joined(2), left(60), left(400, "ai", "PA_ai"), ended(400)]
+    ).ending == ended(60)
+
+
+def test_a_person_who_returns_to_the_agent_opens_the_session_again() -> None:
+    events: list[Event] = [
+        agent(0),
+        joined(2, sid="PA_1"),
+        left(60, sid="PA_1"),
+        ended(60),
+        joined(90, sid="PA_2"),
+    ]
+    assert fold(info(), events).ending is None
+    events += [left(120, sid="PA_2"), ended(120)]
+    assert fold(info(), events).ending == ended(120)
+
+
+def test_an_agent_that_comes_later_opens_nothing() -> None:
+    assert fold(info(), [joined(2), left(60), ended(60), agent(90)]).ending == ended(60)
+
+
+def test_a_session_of_agents_alone_ends_with_the_last_of_them() -> None:
+    events: list[Event] = [agent(0), left(60, "ai", "PA_ai"), ended(60)]
+    assert fold(info(), events).ending == ended(60)
+    assert fold(info(), [*events, agent(90, "PA_ai2")]).ending is None
+
+
+def test_an_agent_whose_leave_nobody_saw_leaves_with_the_last_evidence() -> None:
+    session = fold(info(), [agent(0), joined(2), left(60), ended(60), ended(300, RECORDER_LOST)])
+    assert session.ending == ended(60)
+    assert session.present == []
+
+
+def test_a_copy_tells_the_same_while_the_session_grows() -> None:
+    session = fold(info(), [joined(0), heard(1, "hello")])
+    kept = session.copy()
+    session.apply(heard(2, "again"))
+    session.apply(joined(3, "counselor", role="counselor"))
+    assert [line["text"] for line in kept.transcript()] == ["hello"]
+    assert len(kept.stays) == 1
+    assert len(session.transcript()) == 2
+
+
+def test_the_text_of_a_segment_that_ended_last_replaces_the_others_in_any_order() -> None:
+    words = partial(UtteranceHeard, identity="student", source="data", told="person")
+    texts = [
+        words(at=at(1), end=at(end), text=text, segment=segment, sent_by=by)
+        for end, text, segment, by in (
+            (2, "I think", "SG_1", None),
+            (60, "I think so.", "SG_1", None),
+            (30, "I think it is", "SG_1", None),
+            (5, "of another segment", "SG_2", None),
+            (6, "of another sender", "SG_1", "scribe"),
+        )
+    ]
+    for order in permutations(texts):
+        session = fold(info(), [joined(0), *order])
+        said = sorted(utterance.text for utterance in session.utterances)
+        assert said == ["I think so.", "of another segment", "of another sender"]

@@ -32,6 +32,7 @@ def everything_of(events: Sequence[Event]) -> dict[str, Any]:
         "transcript": session.transcript(),
         "quality_metrics": session.quality_metrics(),
         "gaps": session.gaps(),
+        "coverage": session.coverage(),
         "ending": session.ending,
         "last_evidence": session.last_evidence,
     }

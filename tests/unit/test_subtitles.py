@@ -1,5 +1,7 @@
 """A transcript as text, WebVTT and SubRip."""
 
+from dataclasses import replace
+
 from agent.session.fold import fold
 from agent.session.subtitles import subrip, text, webvtt
 from tests.unit.builders import at, heard, info, joined, told
@@ -33,6 +35,16 @@ def test_what_a_client_told_says_whose_client_where_it_is_not_the_speakers() -> 
         ({"user-1": "Kim\n-->"}, "Sam (told by Kim ->)"),
     ):
         assert text(words, at(0), NAMES, tellers) == f"[00:00:01] {who}: Hello.\n"
+
+
+def test_what_a_person_sent_and_nobody_heard_says_so() -> None:
+    own = replace(told(1, "Hello."), told="person")
+    of_a_bot = replace(own, sent_by="counselor")
+    agents = replace(own, told="agent")
+    for said, who in ((own, "Sam (told)"), (of_a_bot, "Sam (told by counselor)"), (agents, "Sam")):
+        assert text(transcript(said), at(0), NAMES) == f"[00:00:01] {who}: Hello.\n"
+    confirmed = transcript(own, heard(0.5, "Hello."))
+    assert text(confirmed, at(0), NAMES) == "[00:00:01] Sam: Hello.\n"
 
 
 def test_words_cannot_break_out_of_their_cue() -> None:

@@ -1,11 +1,12 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from agent.session.events import Role, Speaker, UtteranceHeard, iso
+from agent.session.events import Event, Role, Speaker, UtteranceHeard, iso
 from agent.session.fold import fold
-from agent.session.transcript import beside
-from tests.unit.builders import at, heard, info, joined, told
+from agent.session.transcript import beside, only_told
+from tests.unit.builders import at, heard, info, joined, left, told
 
 
 def texts(*utterances: UtteranceHeard) -> list[str]:
@@ -22,6 +23,7 @@ def test_a_line_of_a_transcript_says_who_what_and_when() -> None:
             "end": "2026-01-31T10:00:02.250Z",
             "identity": "student",
             "source": "whisper",
+            "origin": "heard",
             "language": "de",
         }
     ]
@@ -106,8 +108,102 @@ def test_what_whisper_hears_across_the_first_own_message_is_not_written_too() ->
     assert texts(heard(9, "I think so", lasting=3), told(10, "I think so.")) == ["I think so."]
 
 
-def test_what_whisper_hears_across_the_first_own_message_gives_way_whatever_it_says() -> None:
-    assert texts(heard(9, "something misheard", lasting=3), told(10, "I think so.")) == ["I think so."]
+def test_what_is_heard_while_a_message_says_something_else_stays() -> None:
+    assert texts(heard(9, "something quite other", lasting=3), told(10, "I think so.")) == [
+        "something quite other",
+        "I think so.",
+    ]
+
+
+def test_words_that_were_heard_are_not_silenced_by_a_message_dated_over_them() -> None:
+    assert texts(heard(1, "You are not welcome here", lasting=9), told(-50, "Good morning", lasting=62)) == [
+        "Good morning",
+        "You are not welcome here",
+    ]
+    assert texts(heard(1, "I do not want to go there", lasting=9), told(9.7, "yes", lasting=0.3)) == [
+        "I do not want to go there",
+        "yes",
+    ]
+
+
+def test_a_statement_within_words_that_read_alike_is_not_lost() -> None:
+    heard_ = "I will come to the meeting on Monday but I hate it there and then we shall see what comes"
+    sent = "I will come to the meeting on Monday and then we shall see what comes"
+    assert texts(heard(1, heard_, lasting=8), told(9, sent)) == [heard_, sent]
+    heard_ = "I will come to the meeting but not on Monday and then we shall see what comes"
+    assert texts(heard(1, heard_, lasting=8), told(9, sent)) == [sent]
+
+
+def test_each_own_word_stands_for_one_that_was_heard() -> None:
+    assert texts(heard(1, "Yes."), heard(5, "Yes."), told(6, "yes")) == ["Yes.", "yes"]
+    assert texts(heard(1, "Yes."), heard(5, "Yes."), told(2, "yes"), told(6, "yes")) == ["yes", "yes"]
+
+
+def test_small_words_scattered_over_other_sentences_are_not_alike() -> None:
+    others = [
+        "I have seen that film about the war and did not like it at all",
+        "would you say so to the people who made it with a lot of money",
+        "like so many others it wants to be more than it can be to me",
+    ]
+    heard_ = "I would like to be with the people"
+    assert heard_ in texts(heard(9, heard_, lasting=3), *(told(10 + n, o) for n, o in enumerate(others)))
+
+
+def test_in_a_flood_of_own_words_the_nearest_are_compared() -> None:
+    flood = [told(-0.01 * n, "blah " * 100 + str(n)) for n in range(1, 60)]
+    assert "my on words" not in texts(*flood, told(10, "my own words"), heard(9, "my on words"))
+    assert "my on words" in texts(*flood, heard(9, "my on words"))
+
+
+def of_a_person(seconds: float, text: str, sent_by: str | None = None) -> UtteranceHeard:
+    return replace(told(seconds, text), told="person", sent_by=sent_by)
+
+
+def test_a_persons_own_words_are_confirmed_by_what_was_heard_of_them() -> None:
+    session = fold(
+        info(), [joined(0), heard(3, "I want to study biology."), of_a_person(5, "i want to study biology")]
+    )
+    line = session.transcript()[0]
+    assert len(session.transcript()) == 1
+    assert (line["source"], line["origin"], line["confirmed"]) == ("data", "person", True)
+    assert not only_told(line)
+
+
+def test_a_persons_own_words_that_nobody_heard_stand_beside_what_was() -> None:
+    said = [
+        heard(3, "I want to study biology."),
+        of_a_person(5, "I want to study biology and be paid for it now"),
+    ]
+    lines = fold(info(), [joined(0), *said]).transcript()
+    assert [(line["origin"], only_told(line)) for line in lines] == [("heard", False), ("person", True)]
+    assert "confirmed" not in lines[1]
+
+
+def test_who_sent_the_words_of_another_is_told() -> None:
+    line = fold(info(), [joined(0), of_a_person(5, "hello", "stt-bot")]).transcript()[0]
+    assert (line["identity"], line["sent_by"]) == ("student", "stt-bot")
+
+
+def test_own_words_from_before_it_was_told_whose_are_not_doubted() -> None:
+    line = fold(info(), [joined(0), told(5, "hello")]).transcript()[0]
+    assert "origin" not in line
+    assert not only_told(line)
+    agents = replace(told(5, "hello"), told="agent")
+    assert fold(info(), [joined(0), agents]).transcript()[0]["origin"] == "agent"
+
+
+def when(*events: Event) -> list[tuple[str, str]]:
+    return [(e["timestamp"][17:23], e["end"][17:23]) for e in fold(info(), events).transcript()]
+
+
+def test_claimed_times_are_within_the_stay_of_their_speaker() -> None:
+    assert when(joined(10), told(-45, "early", lasting=57)) == [("10.000", "12.000")]
+    assert when(joined(10), left(20), told(18, "late", lasting=9)) == [("18.000", "20.000")]
+    assert when(joined(10), told(3, "before", lasting=2)) == [("05.000", "05.000")]
+    assert when(joined(10), left(20), told(22, "after", lasting=3)) == [("25.000", "25.000")]
+    again: list[Event] = [joined(10, sid="PA_1"), left(20, sid="PA_1"), joined(30, sid="PA_2")]
+    assert when(*again, told(12, "over both", lasting=20)) == [("30.000", "32.000")]
+    assert when(told(12, "of nobody", lasting=20)) == [("12.000", "32.000")]
 
 
 def test_the_same_words_that_whisper_wrote_down_just_before_the_first_message_give_way_to_it() -> None:

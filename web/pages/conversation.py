@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from agent.session.reasons import GAP_REASONS
-from agent.session.transcript import voice_of
+from agent.session.transcript import only_told, voice_of
 from web.pages.words import clock, duration
 from web.record import Record, Row
 
@@ -16,7 +16,7 @@ def passages(record: Record, colours: Mapping[str, int], missed: Sequence[Row]) 
     """Utterances and `gaps` in order of time; `first`: somebody else spoke before."""
     names, tellers = record.names, record.tellers
     said = [
-        _utterance(record.start, names, entry, colours) | {"told_by": _teller(tellers, entry)}
+        _utterance(record.start, names, entry, colours) | {"told_by": _teller(names, tellers, entry)}
         for entry in record.row["transcript"]
     ]
     missing = [gap for gap in missed if gap["hides_words"] and gap["seconds"] >= SHORT]
@@ -35,8 +35,11 @@ def gaps(record: Record) -> list[dict[str, Any]]:
     return [_gap(record.start, names, gap) for gap in record.row["gaps"]]
 
 
-def _teller(tellers: Mapping[str, str], entry: Mapping[str, Any]) -> str | None:
-    """Whose client told it; None for what was heard, or sent in the room."""
+def _teller(names: Mapping[str, str], tellers: Mapping[str, str], entry: Mapping[str, Any]) -> str | None:
+    """Whose client told it and nobody heard it; None for what was heard, or stands for that."""
+    if only_told(entry):
+        sender = entry.get("sent_by") or voice_of(entry)
+        return names.get(sender) or sender
     told_by = entry.get("told_by")
     return tellers.get(told_by, "a participant") if told_by else None
 
