@@ -27,6 +27,7 @@ from agent.session.events import (
     evidence,
     iso,
 )
+from agent.session.gaps import joined
 from agent.session.metrics import averages
 from agent.session.ownership import Owner, best
 from agent.session.roles import owners_among, with_the_student
@@ -232,13 +233,11 @@ class Session:
         """Those noted, and while someone's connection was lost: what they said then reached nobody."""
         people = {stay.joined.identity for stay in self.stays}
         lost = ((who, s) for who in people for s in self._states(who) if s.quality == "lost")
-        return [
-            *self._gaps,
-            *(
-                GapNoted(at=s.begin, until=s.end, what="transcript", reason=CONNECTION_LOST, identity=who)
-                for who, s in lost
-            ),
-        ]
+        seen = (
+            GapNoted(at=s.begin, until=s.end, what="transcript", reason=CONNECTION_LOST, identity=who)
+            for who, s in lost
+        )
+        return [*joined([*self._gaps, *seen])]
 
 
 def _truth(join: ParticipantJoined) -> tuple[datetime, bool, bool, float, str, str, str]:
