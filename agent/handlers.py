@@ -19,12 +19,17 @@ def listen(room: rtc.Room, event: rtc.room.EventTypes, handler: Callable[P, None
 
     Left to itself the SDK would log the whole event, and events carry what people say.
     """
+    room.on(event, discreet(event, handler))
+
+
+def discreet(event: str, handler: Callable[P, None]) -> Callable[P, None]:
+    """The handler, which logs where it failed and harms nobody else."""
 
     @wraps(handler)
-    def discreet(*args: P.args, **kwargs: P.kwargs) -> None:
+    def handle(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             handler(*args, **kwargs)
         except Exception as error:
             log.error("handler_failed", handled=event, **what_failed(error))
 
-    room.on(event, discreet)
+    return handle

@@ -1,6 +1,7 @@
 """Track statistics -> readings, every 10 s, from interval counters of each subscription."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from math import ceil
 
@@ -11,10 +12,11 @@ from agent.clock import now
 from agent.forwarding import forward
 from agent.handlers import listen
 from agent.presence import is_recorded, published_already
+from agent.receiving import Receiving
 from agent.recorder import Recorder
 from agent.session.counters import InboundCounters
 from agent.session.errors import what_failed
-from agent.session.events import GapNoted, QualityRead
+from agent.session.events import GapNoted, QualityRead, milliseconds
 from agent.session.intervals import Interval, between
 from agent.session.legs import LostPackets
 from agent.session.rooms import storable
@@ -32,24 +34,31 @@ SOURCES = {
     rtc.TrackSource.SOURCE_SCREENSHARE: "screen_share",
     rtc.TrackSource.SOURCE_SCREENSHARE_AUDIO: "screen_share_audio",
 }
+Look = Callable[[rtc.RemoteTrackPublication, float | None], None]
 
 
 class Quality:
-    """Reads the statistics of every subscribed track."""
+    """Reads the statistics of every track that is received.
 
-    def __init__(self, room: rtc.Room, recorder: Recorder, settings: Settings) -> None:
+    `on_look` is told of each how long it has been silent, as `Watched` does.
+    """
+
+    def __init__(
+        self, room: rtc.Room, recorder: Recorder, settings: Settings, receiving: Receiving, on_look: Look
+    ) -> None:
         self._room = room
         self._recorder = recorder
+        self._receiving = receiving
+        self._on_look = on_look
         self._interval = settings.recorder_stats_interval
         short = self._interval <= 2 * SAMPLE_SECONDS
         self._video = "always" if short and settings.recorder_video == "sampled" else settings.recorder_video
-        self._watched: dict[str, Watched] = {}  # by track_sid
+        self._watched: dict[rtc.Track, Watched] = {}
         self._sampled: set[str] = set()  # track_sids
         self._reading = Tasks()
         listen(room, "track_published", self._published)
         listen(room, "reconnected", self.subscribe_to_those_already_here)
-        listen(room, "track_subscribed", self._subscribed)
-        listen(room, "track_unsubscribed", lambda _track, publication, _who: self._unsubscribed(publication))
+        receiving.follow(received=self._received, lost=lambda track, _publication, _who: self._lost(track))
         listen(room, "track_muted", lambda _who, publication: self._muted_or_not(publication))
         listen(room, "track_unmuted", lambda _who, publication: self._muted_or_not(publication))
 
@@ -60,7 +69,7 @@ class Quality:
 
     def delay_of(self, track_sid: str) -> timedelta:
         """How late the sound of a track is heard, after LiveKit's server sent it."""
-        watched = self._watched.get(track_sid)
+        watched = self._watching(track_sid)
         return timedelta(seconds=watched.delay if watched else 0.0)
 
     async def close(self) -> None:
@@ -72,27 +81,36 @@ class Quality:
     def _published(self, publication: rtc.RemoteTrackPublication, who: rtc.RemoteParticipant) -> None:
         if publication.kind != rtc.TrackKind.KIND_VIDEO or not is_recorded(who):
             return
+        if not self._receiving.wanted(publication):
+            return
         if self._video == "always":
             publication.set_subscribed(True)
         elif self._video == "sampled" and publication.sid not in self._sampled:
             self._sampled.add(publication.sid)
             self._reading.start(self._sample(publication, who))
 
-    def _subscribed(
+    def _received(
         self, track: rtc.Track, publication: rtc.RemoteTrackPublication, who: rtc.RemoteParticipant
     ) -> None:
-        if not is_recorded(who):
-            return
-        watched = Watched(track, publication, storable(who.identity))
-        self._watched[publication.sid] = watched
+        watched = self._watched[track] = Watched(
+            track,
+            publication,
+            storable(who.identity),
+            on_look=lambda watched, silence: self._on_look(watched.publication, silence),
+            has_pauses=source_of(publication).startswith("screen_share"),
+        )
         self._reading.start(self._read(watched))
 
-    def _unsubscribed(self, publication: rtc.RemoteTrackPublication) -> None:
-        if watched := self._watched.pop(publication.sid, None):
+    def _lost(self, track: rtc.Track) -> None:
+        if watched := self._watched.pop(track, None):
             watched.end()
 
+    def _watching(self, track_sid: str) -> Watched | None:
+        """Of two subscriptions of one track, the later."""
+        return next((w for w in reversed(self._watched.values()) if w.publication.sid == track_sid), None)
+
     def _muted_or_not(self, publication: rtc.TrackPublication) -> None:
-        if watched := self._watched.get(publication.sid):
+        if watched := self._watching(publication.sid):
             watched.changed.set()
 
     async def _read(self, watched: Watched) -> None:
@@ -115,7 +133,8 @@ class Quality:
         while not watched.gone:
             changed = await watched.due_or_changed(due)
             watched.changed.clear()
-            later = await watched.counters()
+            later = await watched.counters_until(earlier)
+            earlier = watched.beginning(earlier) if earlier else None
             if earlier and later:
                 later = watched.without_farewell(later, earlier)
             if (
@@ -135,11 +154,11 @@ class Quality:
         video = later.video
         self._recorder.record(
             QualityRead(
-                at=now(),
+                at=milliseconds(now() - timedelta(seconds=watched.age_of(later))),
                 seconds=round(interval.seconds, 3),
                 identity=watched.identity,
                 track_sid=watched.publication.sid,
-                source=SOURCES.get(watched.publication.source, "unknown"),
+                source=source_of(watched.publication),
                 leg="sfu_to_recorder",
                 bitrate_kbps=round(interval.bitrate_kbps, 3),
                 fps=_rounded(interval.fps, 2),
@@ -167,15 +186,21 @@ class Quality:
         publication.set_subscribed(True)
         await asyncio.sleep(ceil(BEGINNING_SECONDS / self._interval) * self._interval + SAMPLE_SECONDS)
         while self._room.isconnected() and publication.sid in who.track_publications:
-            if watched := self._watched.get(publication.sid):
+            if watched := self._watching(publication.sid):
                 watched.rest()
                 forward(publication, wanted=False)
             await asyncio.sleep(self._interval - SAMPLE_SECONDS)
-            if watched and watched is self._watched.get(publication.sid) and not publication.muted:
+            if watched and watched is self._watching(publication.sid) and not publication.muted:
                 await watched.resume()
                 forward(publication, wanted=True)
                 self._reading.start(self._read(watched))
             await asyncio.sleep(SAMPLE_SECONDS)
+
+
+def source_of(publication: rtc.TrackPublication) -> str:
+    """What a client does not name, it most likely is."""
+    likely = "camera" if publication.kind == rtc.TrackKind.KIND_VIDEO else "microphone"
+    return SOURCES.get(publication.source, likely)
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

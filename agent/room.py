@@ -17,12 +17,14 @@ from agent.announcements import (
 from agent.audio_files import audio_folder
 from agent.clock import now
 from agent.handlers import listen
+from agent.hearing import Hearing
 from agent.kept_audio import KeptAudio
 from agent.messages import Messages
 from agent.microphones import Microphones
 from agent.presence import Presence
 from agent.published import published
 from agent.quality import Quality
+from agent.receiving import Receiving, decryption
 from agent.recognising import Recognising
 from agent.recognition import Recogniser
 from agent.recorder import Recorder
@@ -32,7 +34,7 @@ from agent.session.fold import ENDED_BY_PARTICIPANT
 from agent.session.rooms import session_info
 from agent.session_end import SessionEnd
 from agent.settings import Settings
-from agent.tasks import Tasks
+from agent.tasks import Tasks, at_most
 from agent.text_streams import TextStreams
 from agent.transcription import Transcription
 from agent.visits import Visits
@@ -41,6 +43,8 @@ from db.pool import Pool
 log = structlog.stdlib.get_logger()
 
 CLOSED_SECONDS = 2.0  # between the end of our job and LiveKit's word that the room was closed
+STEP_SECONDS = 5.0  # for each step of the end; what hangs is left behind
+SAVE_SECONDS = 120.0  # for the session to be saved, or spooled, and let go of
 
 
 class RoomRecording:
@@ -75,8 +79,11 @@ class RoomRecording:
             listen(ctx.room, event, lambda: self._answers.start(self._note_where_we_are()))
         listen(ctx.room, "room_metadata_changed", lambda _old, new: self._room_told_more(new))
         self._text_streams = TextStreams(ctx.room, self._messages)
-        self._quality = Quality(ctx.room, recorder, settings)
-        self._microphones = Microphones(ctx.room, recorder)
+        self._encryption = decryption(settings)
+        self._receiving = Receiving(ctx.room, has_key=self._encryption is not None)
+        self._hearing = Hearing(ctx.room, recorder, self._receiving)
+        self._quality = Quality(ctx.room, recorder, settings, self._receiving, on_look=self._hearing.looked)
+        self._microphones = Microphones(ctx.room, recorder, self._hearing)
         kept = kept_audio(recorder, settings)
         self._recognising = Recognising(
             recorder, recogniser, kept, concurrency=settings.recorder_transcription_concurrency
@@ -85,7 +92,8 @@ class RoomRecording:
             ctx.room,
             recorder,
             self._messages.own_words,
-            self._microphones,
+            self._receiving,
+            self._hearing,
             self._recognising,
             kept,
             delay_of=self._quality.delay_of,
@@ -96,7 +104,7 @@ class RoomRecording:
         # Subscribed by LiveKit as we come, and not when we ask: we hear a quarter of a second sooner.
         no_video = self._settings.recorder_video == "never"
         wanted = AutoSubscribe.SUBSCRIBE_NONE if no_video else AutoSubscribe.SUBSCRIBE_ALL
-        connecting = self._ctx.connect(auto_subscribe=wanted)
+        connecting = self._ctx.connect(encryption=self._encryption, auto_subscribe=wanted)
         there, _ = await asyncio.gather(published(self._ctx), connecting)
         if await self._room.sid != self._ctx.job.room.sid:
             log.warning("room_gone_before_join", room_sid_now=await self._room.sid)
@@ -109,27 +117,33 @@ class RoomRecording:
         self._leaving = asyncio.create_task(self._leave_when_superseded())
         self._visiting.start(self._visits.keep())
         self._presence.note_those_already_here()
+        self._receiving.note_those_already_here()
         self._microphones.note_those_already_here(there)
         self._quality.subscribe_to_those_already_here()
         self._transcription.subscribe_to_those_already_here()
         return True
 
     async def end(self) -> None:
-        """Take the last readings, wait for the last words, save."""
-        await asyncio.gather(self._quality.close(), self._presence.told_of_the_end(within=CLOSED_SECONDS))
-        await self._transcription.close(self._settings.recorder_transcription_grace)
-        await self._text_streams.close()
+        """Take the last readings, wait for the last words, save: whatever hangs on the way."""
+        grace = self._settings.recorder_transcription_grace
+        await asyncio.gather(
+            at_most(STEP_SECONDS, "last readings", self._quality.close()),
+            at_most(STEP_SECONDS, "word of the end", self._presence.told_of_the_end(within=CLOSED_SECONDS)),
+        )
+        await at_most(grace + 3 * STEP_SECONDS, "last words", self._transcription.close(grace))
+        await at_most(STEP_SECONDS, "text streams", self._text_streams.close())
         self._messages.close()
-        await self._session_end.close()
-        await self._answers.close(grace=0)
-        await self._visiting.close(grace=0)
-        await self._visits.take_in()
+        await at_most(STEP_SECONDS, "answers", self._session_end.close())
+        await at_most(STEP_SECONDS, "answers", self._answers.close(grace=0))
+        await at_most(STEP_SECONDS, "visits", self._visiting.close(grace=0))
+        await at_most(STEP_SECONDS, "visits", self._visits.take_in())
+        self._microphones.close()
+        self._hearing.close()
         for task in (self._leaving, self._keeping):
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        await self._recorder.close()
-        await self._recognising.close()
+            await asyncio.wait({task}, timeout=STEP_SECONDS)
+        await at_most(SAVE_SECONDS, "saving", self._recorder.close())
+        await at_most(STEP_SECONDS, "forgetting", self._recognising.close())
 
     async def _note_where_we_are(self) -> None:
         """A restarted server has a new room for us; whoever it sends there finds us by its sid."""

@@ -36,6 +36,12 @@ class Settings(BaseSettings):
     )
     recorder_whisper_model: str = Field("whisper-1", description="Model named in each transcription request")
     recorder_language: str = Field("", description="ISO 639-1 language of the speech; empty = detect")
+    recorder_e2ee_key: SecretStr = Field(
+        SecretStr(""),
+        description="Key that all rooms share for end-to-end encryption, as LiveKit's clients are given it; "
+        "empty = encrypted tracks are not heard, and the record says so. Use it with `RECORDER_JOBS=process` "
+        "only",
+    )
     recorder_stats_interval: float = Field(10.0, ge=1, le=60, description="Seconds between quality readings")
     recorder_video: Literal["always", "sampled", "never"] = Field(
         "sampled",

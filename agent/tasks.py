@@ -11,6 +11,21 @@ from agent.session.errors import what_failed
 log = structlog.stdlib.get_logger()
 
 
+async def at_most(seconds: float, step: str, work: Coroutine[Any, Any, None]) -> None:
+    """Wait for work, so many seconds at most; what fails or hangs leaves a log line and holds up no other."""
+    task = asyncio.get_running_loop().create_task(work)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+    except asyncio.CancelledError:
+        task.cancel()
+        raise
+    if not done:
+        task.cancel()
+        log.error("step_hangs", step=step, seconds=seconds)
+    elif not task.cancelled() and (error := task.exception()):
+        log.error("step_failed", step=step, **what_failed(error))
+
+
 class Tasks:
     """Work under way. A task that fails leaves a log line and harms no other."""
 

@@ -11,6 +11,7 @@ from agent.session.legs import REPORT_PERIOD
 LOOK_AFTER = 0.02  # s after a sender report is expected: the server's clock runs a few ms late
 LOOK_AGAIN = 0.06  # libwebrtc answers from a cache for 50 ms
 GIVE_UP = 0.4
+GONE = 15.0  # after which no report is expected any more at its hour
 
 
 async def counters_of(track: rtc.Track) -> InboundCounters | None:
@@ -33,6 +34,7 @@ async def counters_of(track: rtc.Track) -> InboundCounters | None:
         sender_report=_sender_report(stats),
         jitter=entry.received.jitter,
         round_trip_time=_round_trip_time(stats),
+        last_packet_at=entry.inbound.last_packet_received_timestamp / 1e3 or None,
     )
 
 
@@ -87,9 +89,13 @@ class SenderReports:
         if report := counters.sender_report:
             self._came = at - (counters.timestamp - report.at)
 
+    def nothing(self, at: float) -> None:
+        """There was nothing to be seen at that time."""
+        self._looked = at
+
     def next_look(self, now: float, until: float) -> float | None:
         """When to look next; None when no more report is expected before `until`."""
-        if self._came is None:
+        if self._came is None or (self._looked or now) - self._came > GONE:
             look = (self._looked or now) + REPORT_PERIOD + LOOK_AFTER
             return look if look < until else None
         periods = floor((until - LOOK_AGAIN - LOOK_AFTER - self._came) / REPORT_PERIOD)

@@ -14,23 +14,25 @@ from livekit import rtc
 from agent.clock import now
 from agent.ear import Ear
 from agent.handlers import listen
+from agent.hearing import Hearing
 from agent.kept_audio import KeptAudio
-from agent.microphones import Microphones
 from agent.own_words import OwnWords
 from agent.presence import is_recorded, published_already
+from agent.receiving import Receiving
 from agent.recognising import Recognising
-from agent.recorder import TAKEN_OVER, Recorder
+from agent.recorder import Recorder
 from agent.session.errors import what_failed
 from agent.session.events import GapNoted, Played, milliseconds
 from agent.session.rooms import storable
 from agent.speaking import Speaking
 from agent.spoken import Spoken
-from agent.tasks import Tasks
+from agent.tasks import Tasks, at_most
 from agent.utterances import Utterance
 
 log = structlog.stdlib.get_logger()
 
 AGAIN_SECONDS = 1.0  # before a track is listened to again after that failed
+CLOSE_SECONDS = 5.0  # for the streams to end
 
 
 class Transcription:
@@ -41,7 +43,8 @@ class Transcription:
         room: rtc.Room,
         recorder: Recorder,
         own_words: OwnWords,
-        microphones: Microphones,
+        receiving: Receiving,
+        hearing: Hearing,
         recognising: Recognising,
         kept: KeptAudio,
         *,
@@ -50,18 +53,18 @@ class Transcription:
         self._room = room
         self._recorder = recorder
         self._own_words = own_words
-        self._microphones = microphones
+        self._receiving = receiving
+        self._hearing = hearing
         self._recognising = recognising
         self._kept = kept
         self._delay_of = delay_of  # how late a track is heard, by track sid
-        self._ears: dict[str, Ear] = {}  # by track_sid
+        self._ears: dict[rtc.Track, Ear | None] = {}  # of every track that is listened to
         self._listening = Tasks()
         self._begun = asyncio.Event()
         self._closing = False
         listen(room, "track_published", self._subscribe)
         listen(room, "reconnected", self.subscribe_to_those_already_here)
-        listen(room, "track_subscribed", self._subscribed)
-        listen(room, "track_unsubscribed", lambda track, _publication, _who: self._unsubscribed(track))
+        receiving.follow(received=self._received, lost=lambda track, _publication, _who: self._lost(track))
 
     def subscribe_to_those_already_here(self) -> None:
         """Tracks published before we came, or came back, get no `track_published`."""
@@ -71,7 +74,7 @@ class Transcription:
 
     async def finish_words_in_flight(self, within: float) -> None:
         """Wait, so many seconds at most, until everything said up to now is recognised or given up."""
-        for ear in self._ears.values():
+        for ear in self._listening_ears():
             ear.cut_now()
         self._own_words.held.decide()
         await self._recognising.those_of_now(within)
@@ -79,23 +82,29 @@ class Transcription:
     async def close(self, grace: float) -> None:
         """Stop listening, and wait up to `grace` seconds for the last words."""
         self._closing = True
-        await asyncio.gather(*(ear.close() for ear in self._ears.values()))
-        await self._listening.finished()
+        ears = self._listening_ears()
+        await asyncio.gather(*(at_most(CLOSE_SECONDS, "closing an ear", ear.close()) for ear in ears))
+        await at_most(CLOSE_SECONDS, "listening", self._listening.finished())
         self._own_words.held.decide(for_good=True)
         await self._recognising.finish(grace)
 
+    def _listening_ears(self) -> list[Ear]:
+        return [ear for ear in self._ears.values() if ear is not None]
+
     def _subscribe(self, publication: rtc.RemoteTrackPublication, who: rtc.RemoteParticipant) -> None:
-        if publication.kind == rtc.TrackKind.KIND_AUDIO and is_recorded(who):
+        is_audio = publication.kind == rtc.TrackKind.KIND_AUDIO
+        if is_audio and is_recorded(who) and self._receiving.wanted(publication):
             publication.set_subscribed(True)
 
-    def _subscribed(
+    def _received(
         self, track: rtc.Track, publication: rtc.RemoteTrackPublication, who: rtc.RemoteParticipant
     ) -> None:
-        if isinstance(track, rtc.RemoteAudioTrack) and is_recorded(who):
+        if isinstance(track, rtc.RemoteAudioTrack):
+            self._ears[track] = None
             self._listening.start(self._listen(track, publication, storable(who.identity)))
 
-    def _unsubscribed(self, track: rtc.Track | None) -> None:
-        if track is not None and (ear := self._ears.get(track.sid)):
+    def _lost(self, track: rtc.Track) -> None:
+        if ear := self._ears.pop(track, None):
             self._listening.start(ear.close())
 
     async def _listen(
@@ -103,7 +112,7 @@ class Transcription:
     ) -> None:
         """Listen while we are subscribed; should it fail, say what was missed and listen again."""
         await self._begun.wait()  # until it is known since when each microphone is on
-        while publication.track is track and not self._closing:
+        while track in self._ears and not self._closing:
             missed_since = await self._listen_once(track, publication, identity)
             if missed_since is None:
                 return
@@ -117,16 +126,18 @@ class Transcription:
         began = now()
         played = _played_by(publication)
         speaking = Speaking(self._kept, identity, played)
-        ear = self._ears[track.sid] = Ear(
+        ear = self._ears[track] = Ear(
             track, speaking, lambda utterance, path: self._heard(ear, publication, identity, utterance, path)
         )
         try:
-            await ear.listen(lambda: self._note_what_came_before(identity, publication.sid, ear))
+            await ear.listen(lambda: self._hearing.heard(publication, ear))
         except Exception as error:
             log.error("listening_failed", identity=identity, **what_failed(error))
             return ear.frames_until or began
         finally:
-            self._ears.pop(track.sid, None)
+            if track in self._ears:
+                self._ears[track] = None
+        self._hearing.deaf(publication, ear)
         return None
 
     def _heard(
@@ -141,24 +152,6 @@ class Transcription:
         begin, end = (milliseconds(ear.time_of(x) - delay) for x in (utterance.begin, utterance.end))
         spoken = Spoken(identity, begin, end, played)
         self._recognising.start(spoken, utterance.samples, path, self._own_words.awaited(spoken))
-
-    def _note_what_came_before(self, identity: str, track_sid: str, ear: Ear) -> None:
-        """From the moment a microphone is on until our first sample of it, nobody listened."""
-        microphone, first = self._microphones.on(track_sid), ear.time_of(0)
-        if microphone is None:
-            return
-
-        def note(predecessor_until: datetime | None) -> None:
-            since, reason = (
-                microphone.since,
-                "recorder_joined_late" if microphone.before_us else "subscribing",
-            )
-            if predecessor_until is not None and predecessor_until > since:
-                since, reason = predecessor_until, TAKEN_OVER
-            if first > since:
-                self._gap(identity, since, first, reason)
-
-        self._recorder.when_claimed(note)
 
     def _gap(self, identity: str, begin: datetime, end: datetime, reason: str) -> None:
         self._recorder.record(

@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 
 FAREWELL = (8, 8)  # pixels
 FAREWELL_FRAMES = 6  # at most: 0.2 s at 30 a second
+OPEN_HOLE = 1.0  # s; even in a pause (DTX) a packet comes every 0.4 s
+RATE = 48_000  # samples a second that libwebrtc's decoder gives out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +22,19 @@ class AudioCounters:
     silent_concealed_samples: int = 0
     jitter_buffer_delay: float = 0.0
     jitter_buffer_emitted: int = 0
+
+    def without_tail(self, seconds: float, earlier: "AudioCounters") -> "AudioCounters":
+        """As they were so many seconds ago, since when all was concealed, but not before `earlier`."""
+        tail = round(seconds * RATE)
+        samples = min(tail, max(self.samples_received - earlier.samples_received, 0))
+        concealed = min(tail, max(self.concealed_samples - earlier.concealed_samples, 0))
+        silent = min(concealed, max(self.silent_concealed_samples - earlier.silent_concealed_samples, 0))
+        return replace(
+            self,
+            samples_received=self.samples_received - samples,
+            concealed_samples=self.concealed_samples - concealed,
+            silent_concealed_samples=self.silent_concealed_samples - silent,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +75,8 @@ class InboundCounters:
 
     `timestamp` in s on the statistics' own clock, jitter and round trip in s, bytes without RTP headers.
     `packets_received` are without retransmissions, which are `packets_repaired`; `packets_lost` are the gaps
-    in the sequence numbers, whether repaired by retransmission (RFC 4588) or not.
+    in the sequence numbers, whether repaired by retransmission (RFC 4588) or not. `last_packet_at`: when the
+    last packet came, on the same clock as `timestamp`.
     """
 
     timestamp: float
@@ -73,6 +89,24 @@ class InboundCounters:
     sender_report: SenderReport | None = None
     jitter: float | None = None
     round_trip_time: float | None = None
+    last_packet_at: float | None = None
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the last packet."""
+        return 0.0 if self.last_packet_at is None else max(self.timestamp - self.last_packet_at, 0.0)
+
+    @property
+    def hole_is_open(self) -> bool:
+        """Nothing has come for a while: whether packets are lost, or none sent, only the next tells."""
+        return self.silence > OPEN_HOLE
+
+    def until_last_packet(self, earlier: "InboundCounters") -> "InboundCounters":
+        """As they were when the last packet came: a hole without an end is no loss, and no sound."""
+        audio = self.audio
+        if audio is not None and earlier.audio is not None:
+            audio = audio.without_tail(self.silence, earlier.audio)
+        return replace(self, timestamp=self.timestamp - self.silence, audio=audio)
 
     def without_farewell(self, earlier: "InboundCounters") -> "InboundCounters":
         """As `VideoCounters.without_farewell`."""

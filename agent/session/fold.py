@@ -27,6 +27,7 @@ from agent.session.events import (
     evidence,
     iso,
 )
+from agent.session.gaps import joined
 from agent.session.metrics import averages
 from agent.session.missing import missing, with_words
 from agent.session.ownership import Owner, best
@@ -217,7 +218,8 @@ class Session:
     def _missing(self, identity: str | None) -> list[GapNoted]:
         if identity is None:
             return self._of(None).gaps
-        return list(missing(identity, self._said(identity), self._states(identity), self._of(identity).gaps))
+        noted = self._of(identity).gaps
+        return [*joined(missing(identity, self._said(identity), self._states(identity), noted))]
 
     def _said(self, identity: str | None) -> list[UtteranceHeard]:
         """Their utterances, own words within their stays; of whom nobody saw, as they are."""

@@ -58,11 +58,16 @@ class LossByLeg:
         self._told_unseen = LostPackets(0, 0)
 
     def note(self, counters: InboundCounters) -> None:
-        """Take in the counters; a sender report that has just come is set against them."""
+        """Take in the counters; a sender report that has just come is set against them.
+
+        Not while a hole is open: one that never ends (a client that died) is not loss, one that ends is told
+        of whole by the report after it.
+        """
         self._first = self._first or counters
         report = counters.sender_report
         known = self._previous.sender_report if self._previous else None
-        if report and report != known and 0 <= counters.timestamp - report.at <= FRESH:
+        hole = counters.audio is not None and counters.hole_is_open
+        if report and report != known and not hole and 0 <= counters.timestamp - report.at <= FRESH:
             self._set_against(counters, counters.timestamp - report.at, report.packets_sent)
             self._reported = counters
         self._previous = counters
