@@ -43,6 +43,7 @@ from agent.session.rooms import session_info
 from agent.settings import Settings
 from agent.tasks import Tasks
 from db import fleet
+from db.binding import sessions_of_rooms
 from db.pool import Pool
 
 log = structlog.stdlib.get_logger()
@@ -191,13 +192,15 @@ class Reconciler:
         self, livekit: api.LiveKitAPI, rooms: Iterable[Room], held: dict[UUID, Held]
     ) -> list[LiveRoom]:
         """Who is there, asked only of rooms whose session no living recorder holds."""
-        found = []
+        found, rooms = [], list(rooms)
+        bound = await sessions_of_rooms(self._pool, [room.sid for room in rooms])
         for room in rooms:
             info, _ = session_info(room.name, room.sid, room.metadata, self._settings.recorder_room_prefix)
-            if needs_a_look(room.sid, info.session_id, held):
+            session_id = bound.get(room.sid, info.session_id)
+            if needs_a_look(room.sid, session_id, held):
                 there = await who_is_in(livekit, room.name)
                 waiting = self._waiting(room.sid, there)
-                found.append(LiveRoom(info.session_id, room.name, room.sid, waiting, there.witnessed))
+                found.append(LiveRoom(session_id, room.name, room.sid, waiting, there.witnessed))
         occupied = {room.room_sid for room in found if room.waiting is not None}
         self._occupied_since = {sid: at for sid, at in self._occupied_since.items() if sid in occupied}
         return found

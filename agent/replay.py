@@ -11,6 +11,7 @@ from agent.session.summary import summary
 from agent.spool import abandoned, read
 from agent.turns import add_to_session
 from db import sessions
+from db.binding import bound
 from db.pool import Pool, is_transient
 
 log = structlog.stdlib.get_logger()
@@ -45,15 +46,14 @@ async def replay(pool: Pool, folder: Path) -> None:
 async def _replay_one(pool: Pool, path: Path) -> None:
     """Add what the session's journal lacks, for the recorder that spooled it and is dead."""
     spooled = read(path)
-    session_id = spooled.info.session_id
+    info = await bound(pool, spooled.info)  # whoever wrote it may not have had the database to ask
+    session_id = info.session_id
     history = await sessions.load_history(pool, session_id)
     known_before = [*history.journaled, *history.restored]
-    start_time = fold(spooled.info, [*known_before, *spooled.events]).start_time
+    start_time = fold(info, [*known_before, *spooled.events]).start_time
     if start_time is None and spooled.events:
         raise ValueError("events of a session that nobody is known to have joined")
     if start_time is not None:
-        session, added = await add_to_session(
-            pool, spooled.info, start_time, spooled.events, owner=spooled.owner
-        )
+        session, added = await add_to_session(pool, info, start_time, spooled.events, owner=spooled.owner)
         log.info("spool_replayed", session_id=str(session_id), events=added, **summary(session))
     path.unlink()

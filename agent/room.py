@@ -135,6 +135,8 @@ class RoomRecording:
             settings.recorder_room_prefix,
             settings.web_user_id_namespace,
         )
+        if told.id_from == "metadata" and told.session_id != known.session_id:
+            problems.append("session_id: the room belongs to another session already")
         for problem in problems:
             log.warning("room_metadata_ignored", problem=problem)
         self._recorder.told_of_room(told)

@@ -97,6 +97,32 @@ from sessions s
 left join workers w on w.worker = split_part(s.lease_owner, '+', 1)
 where (s.status = 'in_progress' and s.lease_epoch > 0) or s.lease_owner is not null
 
+-- name: bind_room
+-- The session of a room ($1: its sid), which whoever asks first settles: the one that somebody records in it (of the release
+-- before, which binds nothing), or in a room of its name ($3, null where it does not count), or else $2.
+insert into room_sessions (room_sid, session_id)
+values ($1, coalesce(
+    (select session_id from sessions where lease_owner is not null and room_sid = $1 limit 1),
+    (select session_id from sessions
+     where lease_owner is not null and lease_expires_at > now() and status = 'in_progress' and room_name = $3
+     order by start_time desc limit 1),
+    $2::uuid))
+on conflict (room_sid) do update set at = now()
+returning session_id
+
+-- name: sessions_of_rooms
+select room_sid, session_id from room_sessions where room_sid = any($1::text[])
+union all
+select distinct on (s.room_sid) s.room_sid, s.session_id from sessions s
+where s.lease_owner is not null and s.room_sid = any($1::text[])
+  and not exists (select from room_sessions r where r.room_sid = s.room_sid)
+
+-- name: purge_bindings
+delete from room_sessions r
+where r.at < now() - interval '1 day'
+  and not exists (select from sessions s where s.session_id = r.session_id and s.room_sid = r.room_sid
+                  and (s.status = 'in_progress' or s.lease_owner is not null))
+
 -- name: held_lately
 select lease_expires_at > now() - make_interval(secs => $2) from sessions where session_id = $1
 

@@ -178,6 +178,7 @@ async def complete_untold(pool: Pool, session_id: UUID) -> bool:
 
 
 async def purge_journal(pool: Pool) -> None:
-    """Forget the events of sessions that have been complete for a day."""
+    """Forget the events of sessions that have been complete for a day, and whose their rooms were."""
     async with pool.acquire() as connection:
         await connection.execute(queries["purge_journal"])
+        await connection.execute(queries["purge_bindings"])
