@@ -1,6 +1,7 @@
 """What a recorder left in the spool goes to the database when it is back, without anyone's help."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -8,7 +9,7 @@ import structlog
 from agent.session.errors import LeaseLost, what_failed
 from agent.session.fold import fold
 from agent.session.summary import summary
-from agent.spool import abandoned, read
+from agent.spool import abandoned, read, written_at
 from agent.turns import add_to_session
 from db import sessions
 from db.binding import bound
@@ -31,7 +32,7 @@ async def replay(pool: Pool, folder: Path) -> None:
     if not folder.is_dir():
         return
     with abandoned(folder) as paths:
-        for path in sorted(paths, key=lambda p: p.stat().st_mtime):
+        for path in sorted(paths, key=written_at):
             try:
                 await _replay_one(pool, path)
             except LeaseLost:
@@ -40,7 +41,8 @@ async def replay(pool: Pool, folder: Path) -> None:
                 if is_transient(error):
                     return  # the database is still away
                 log.error("replay_failed", file=path.name, **what_failed(error))
-                path.rename(path.with_suffix(".rejected"))
+                with suppress(FileNotFoundError):
+                    path.rename(path.with_suffix(".rejected"))
 
 
 async def _replay_one(pool: Pool, path: Path) -> None:
@@ -56,4 +58,4 @@ async def _replay_one(pool: Pool, path: Path) -> None:
     if start_time is not None:
         session, added = await add_to_session(pool, info, start_time, spooled.events, owner=spooled.owner)
         log.info("spool_replayed", session_id=str(session_id), events=added, **summary(session))
-    path.unlink()
+    path.unlink(missing_ok=True)

@@ -31,6 +31,7 @@ from agent.session.events import SessionEnded
 from agent.session.fold import ENDED_BY_PARTICIPANT
 from agent.session.rooms import session_info
 from agent.settings import Settings
+from agent.supervision import Supervision
 from agent.tasks import Tasks
 from agent.text_streams import TextStreams
 from agent.transcription import Transcription
@@ -51,6 +52,7 @@ class RoomRecording:
         self._recorder = recorder
         self._settings = settings
         self._answers = Tasks()
+        self._kept = Supervision()
         self._begun = False
         # Handlers are in place before we connect: nothing that happens meanwhile is missed.
         self._presence = Presence(
@@ -96,8 +98,8 @@ class RoomRecording:
         self._begun = True
         if self._room.metadata != self._ctx.job.room.metadata:  # changed while we were on our way
             self._room_told_more(self._room.metadata)
-        self._keeping = asyncio.create_task(self._recorder.keep())
-        self._leaving = asyncio.create_task(self._leave_when_superseded())
+        self._kept.keep("recorder", self._recorder.keep)
+        self._kept.keep("leaving", self._leave_when_superseded)
         self._presence.note_those_already_here()
         self._microphones.note_those_already_here(there)
         self._quality.subscribe_to_those_already_here()
@@ -111,10 +113,7 @@ class RoomRecording:
         await self._text_streams.close()
         await self._messages.close()
         await self._answers.close(grace=0)
-        for task in (self._leaving, self._keeping):
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await self._kept.close()
         await self._recorder.close()
         await self._recognising.close()
 
@@ -166,6 +165,7 @@ class RoomRecording:
     async def _leave_when_superseded(self) -> None:
         await self._recorder.superseded.wait()
         self._ctx.shutdown("another recorder holds this session")
+        await asyncio.Event().wait()  # until that ends us
 
 
 def kept_audio(recorder: Recorder, settings: Settings) -> KeptAudio:

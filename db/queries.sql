@@ -146,14 +146,15 @@ where s.status = 'in_progress' and s.lease_epoch = 0 and s.client_record is null
 returning s.session_id
 
 -- name: beat
--- And whether another worker ($4: seen within so many seconds) is ready for rooms.
+-- And which other workers ($4: seen within so many seconds) are ready for rooms.
 with us as (
     insert into workers (worker, rooms, ready, seen_at, report) values ($1, $2, $3, now(), $5)
     on conflict (worker) do update
     set rooms = excluded.rooms, ready = excluded.ready, seen_at = now(), report = excluded.report
 )
-select exists (select from workers
-               where worker <> $1 and ready and seen_at > now() - make_interval(secs => $4)) as others_ready
+select worker, greatest(coalesce((report ->> 'max_rooms')::float8, 0) - rooms, 0) as free,
+       coalesce(report ->> 'dispatch' = 'own', false) as starts
+from workers where worker <> $1 and ready and seen_at > now() - make_interval(secs => $4)
 
 -- name: retire_worker
 delete from workers where worker = $1 or seen_at < now() - interval '1 day'
@@ -177,6 +178,14 @@ where r.at <= now() - make_interval(secs => $3)
    or not exists (select from workers w
                   where w.worker = r.worker and worker_lives(w.worker, w.seen_at, $4))
 returning attempts
+
+-- name: note_first_start
+insert into recorder_starts (room_sid, worker, attempts, at)
+select $1, $3, 1, now()
+where not exists (select from sessions where lease_owner is not null and lease_expires_at > now()
+                  and (room_sid = $1 or (room_name = $2 and status = 'in_progress')))
+on conflict (room_sid) do nothing
+returning true
 
 -- name: void_start
 -- The job that was started is gone: the next need not wait ($3: as long as one is given).
