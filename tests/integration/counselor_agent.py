@@ -1,4 +1,4 @@
-"""An AI counselor, as a platform runs one beside the recorder: another worker, with an `agent_name` or without.
+"""An AI counselor, as a platform runs one beside the recorder: another worker, with `agent_name` or without.
 
 As a program: `python -m tests.integration.counselor_agent [NAME]`, with LIVEKIT_* set.
 """
