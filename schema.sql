@@ -141,6 +141,13 @@ create table if not exists room_visits (
 );
 create index if not exists room_visits_by_age on room_visits (told_at);
 
+-- Which session a room (by its sid) belongs to, settled once: see `db.binding`.
+create table if not exists room_sessions (
+    room_sid   text primary key,
+    session_id uuid not null,
+    at         timestamptz not null default now()
+);
+
 -- What people see. The web part acts as the role `coaching_web`, which sees of each table what its policies
 -- let it see: the sessions of the user whom `app.user_id` names for the transaction, all for `app.role` admin.
 -- Recorders act as the tables' owner, whom no policy binds.
@@ -421,7 +428,7 @@ begin
     drop policy if exists claimed_sessions on sessions;
     create policy claimed_sessions on sessions as restrictive for insert to coaching_web
         with check (owner_proof is null or owner_proof in ('opened', 'saved'));
-    foreach name in array array['workers', 'recorder_starts'] loop
+    foreach name in array array['workers', 'recorder_starts', 'room_sessions'] loop
         execute format('alter table %I enable row level security', name);
         execute format('drop policy if exists for_staff on %I', name);
         execute format('create policy for_staff on %I to coaching_web using ('

@@ -10,6 +10,7 @@ from livekit.agents import AgentServer, JobExecutorType, JobRequest, WorkerPermi
 from agent import job
 from agent.capacity import Capacity
 from agent.duty import Duty
+from agent.holding import worker_name
 from agent.metrics import Metrics
 from agent.settings import Settings
 
@@ -25,7 +26,7 @@ def build_server(
     metrics: Metrics,
     capacity: Capacity,
 ) -> AgentServer:
-    """The worker: hidden, data only, dispatched automatically, warm for the next room.
+    """The worker: hidden, data only, warm for the next room.
 
     `accepted` is told when a room was accepted (`monotonic` seconds, by room sid).
     """
@@ -53,17 +54,26 @@ def build_server(
     )
     server.rtc_session(
         job.record,
-        on_request=partial(_accept_coaching_rooms, settings.recorder_room_prefix, accepted, metrics),
+        agent_name=_name_for(settings),
+        on_request=partial(_accept_coaching_rooms, server, settings.recorder_room_prefix, accepted, metrics),
         on_session_end=job.finish,
     )
     return server
 
 
+def _name_for(settings: Settings) -> str:
+    """By which LiveKit dispatches us: every room to who has none, and to a name of its own what names it."""
+    names = {"automatic": "", "named": settings.recorder_agent_name, "own": worker_name()}
+    return names[settings.recorder_dispatch]
+
+
 async def _accept_coaching_rooms(
-    prefix: str, accepted: dict[str, float], metrics: Metrics, request: JobRequest
+    server: AgentServer, prefix: str, accepted: dict[str, float], metrics: Metrics, request: JobRequest
 ) -> None:
     """Answers at once: LiveKit waits no more than 3 s, and a room that nobody answered for is lost."""
-    if request.room.name.startswith(prefix):
+    if any(running.job.room.sid == request.room.sid for running in server.active_jobs):
+        await request.reject(terminate=True)  # named in the room as in a token: one of us is enough
+    elif request.room.name.startswith(prefix):
         accepted[request.room.sid] = monotonic()
         metrics.recorders_started.labels("livekit").inc()
         await request.accept()

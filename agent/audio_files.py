@@ -10,7 +10,7 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,7 +24,7 @@ import structlog
 from agent.session.events import iso
 from agent.session.rooms import SessionInfo
 from agent.spoken import Spoken
-from agent.spool import info_of
+from agent.spool import info_of, written_at
 from agent.utterances import RATE, Samples
 
 log = structlog.stdlib.get_logger()
@@ -92,7 +92,7 @@ def abandoned_audio(folder: Path, session_id: UUID) -> Iterator[list[Path]]:
             if path.suffix == UNFINISHED:  # what was being spoken is there as well
                 path.unlink(missing_ok=True)
         audio = [path for path in mine if path.suffix in (UTTERANCE, SPEAKING)]
-        yield sorted(audio, key=lambda path: (path.suffix == SPEAKING, path.stat().st_mtime))
+        yield sorted(audio, key=lambda path: (path.suffix == SPEAKING, written_at(path)))
     finally:
         for name, descriptor in locks.items():
             (folder / f"{name}{LOCK}").unlink(missing_ok=True)
@@ -105,6 +105,8 @@ def without_words(paths: Iterable[Path], have: Iterable[Spoken]) -> Iterator[tup
     for path in paths:
         try:
             kept = read_audio(path)
+        except FileNotFoundError:
+            continue  # gone meanwhile
         except ValueError:
             reject(path, "unreadable")
             continue
@@ -118,7 +120,8 @@ def without_words(paths: Iterable[Path], have: Iterable[Spoken]) -> Iterator[tup
 def reject(path: Path, reason: str) -> None:
     """Out of the way: nothing can be made of it."""
     log.error("audio_rejected", file=path.name, reason=reason)
-    path.rename(path.with_suffix(REJECTED))
+    with suppress(FileNotFoundError):
+        path.rename(path.with_suffix(REJECTED))
 
 
 def lock(path: Path, *, wait: bool) -> int | None:

@@ -1,15 +1,16 @@
 """Is everything there that a recorder needs? One check a service, each with what to do about it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import aiohttp
 import asyncpg
 import numpy as np
 from livekit import api
+from livekit.protocol.models import Room
 from rich.console import Console
 from rich.markup import escape
 
-from agent.livekit_rooms import livekit_api
+from agent.livekit_rooms import OTHER_WORKER, livekit_api, who_is_in
 from agent.printable import printable
 from agent.recognition import Recogniser
 from agent.session.errors import SettingsIncomplete, TranscriptionUnavailable, what_failed
@@ -17,6 +18,7 @@ from agent.settings import Settings
 from agent.utterances import RATE
 from db.pool import CONNECT_TIMEOUT
 
+MOST_ROOMS = 20  # looked into
 Check = Callable[[Settings], Awaitable[str]]
 
 
@@ -57,12 +59,22 @@ async def _livekit(settings: Settings) -> str:
     try:
         async with livekit_api(settings) as livekit:
             rooms = (await livekit.room.list_rooms(api.ListRoomsRequest())).rooms
+            if settings.recorder_dispatch == "automatic":
+                await _require_alone(livekit, settings, rooms)
     except api.TwirpError as error:
         raise Unwell(f"refused ({error.code}): check LIVEKIT_API_KEY and LIVEKIT_API_SECRET") from None
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         raise Unwell(f"no answer ({type(error).__name__}): check LIVEKIT_URL and that it runs") from None
     ours = sum(room.name.startswith(settings.recorder_room_prefix) for room in rooms)
     return f"answers; {len(rooms)} rooms, {ours} of them with prefix {settings.recorder_room_prefix!r}"
+
+
+async def _require_alone(livekit: api.LiveKitAPI, settings: Settings, rooms: Sequence[Room]) -> None:
+    """LiveKit tells nobody what workers it has; a room that went to one of them and not to us shows it."""
+    for room in [room for room in rooms if room.name.startswith(settings.recorder_room_prefix)][:MOST_ROOMS]:
+        there = await who_is_in(livekit, room.name)
+        if there.agents and not there.witnessed:
+            raise Unwell(f"a room has an agent and no recorder: {OTHER_WORKER}")
 
 
 async def _database(settings: Settings) -> str:

@@ -1,10 +1,12 @@
 """How a worker goes off duty: it leaves new rooms to others, as long as there are others to take them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 from livekit.agents import AgentServer
+
+from db.fleet import Other
 
 log = structlog.stdlib.get_logger()
 
@@ -22,13 +24,17 @@ class Duty:
     def __init__(self) -> None:
         self.draining = False
         self.others_ready = False  # another worker takes rooms, as of our last sign of life
+        self.others_starting: Mapping[str, float] = {}  # those that start recorders themselves: rooms free
 
     @property
     def takes_rooms(self) -> bool:
         return not (self.draining and self.others_ready)
 
-    def note_others(self, *, ready: bool) -> None:
-        """Whether another worker is ready for rooms."""
+    def note_others(self, others: Sequence[Other] | None) -> None:
+        """Which other workers are ready for rooms; None: nobody knows just now."""
+        ready = bool(others)
+        if others is not None:
+            self.others_starting = {other.worker: other.free for other in others if other.starts}
         if self.draining and ready and not self.others_ready:
             log.info("rooms_left_to_others")
         self.others_ready = ready

@@ -12,6 +12,7 @@ from agent.capacity import Capacity
 from agent.duty import Duty
 from agent.metrics import Metrics
 from agent.settings import Settings
+from agent.supervision import Supervision
 from db.pool import Pool, answers
 
 ANSWER_SECONDS = 2.0  # a database that needs longer is not well
@@ -27,6 +28,7 @@ class Health:
     pool: Pool
     metrics: Metrics
     capacity: Capacity
+    tasks: Supervision
 
     @property
     def routes(self) -> list[web.RouteDef]:
@@ -47,6 +49,8 @@ class Health:
             "draining, and leaves rooms to others": not self.duty.takes_rooms,
         }
         reasons = [reason for reason, applies in wrong.items() if applies]
+        failing = self.tasks.failing().items()
+        reasons += [f"{name} ends again and again ({error})" for name, error in failing]
         found = {
             "status": "unwell" if reasons else "ok",
             "reasons": reasons,

@@ -12,6 +12,7 @@ import structlog
 
 from agent.session.errors import LeaseLost
 from agent.session.rooms import SessionInfo
+from db.binding import bind
 from db.lease import LEASE_SECONDS, Holder, Lease, claiming, release
 from db.pool import Connection, Pool
 
@@ -36,15 +37,19 @@ class Holding:
         self.superseded = asyncio.Event()  # another recorder holds this room: leave it alone
         self._pool = pool
         self._waiting_since: float | None = None
+        self._room_sid = ""  # of the room that is known as this session's
 
     @asynccontextmanager
     async def turn(self, info: SessionInfo, start_time: datetime) -> AsyncIterator[tuple[Connection, Lease]]:
         """A connection to write on with our lease, or the transaction in which the session becomes ours.
 
-        Raises LeaseLost while it is another's.
+        Raises LeaseLost while it is another's, BoundToAnother where the room is another session's.
         """
         if self.lease is not None:
             async with self._pool.acquire() as connection:
+                if info.room_sid != self._room_sid:
+                    await bind(connection, info)
+                    self._room_sid = info.room_sid
                 yield connection, self.lease
             return
         async with claiming(self._pool, info, start_time, self.owner) as (connection, claimed):
@@ -52,7 +57,7 @@ class Holding:
                 self._consider_leaving(claimed, info.room_sid)
                 raise LeaseLost
             yield connection, claimed
-        self.lease, self._waiting_since = claimed, None
+        self.lease, self._waiting_since, self._room_sid = claimed, None, info.room_sid
 
     def lost(self) -> None:
         """A write was refused: it is not ours, or not any more."""

@@ -3,8 +3,9 @@
 Job processes import this module by name, so importing it does nothing but define.
 """
 
+import asyncio
 import os
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import cache
 
 import structlog
@@ -16,11 +17,14 @@ from agent.logs import configure_process
 from agent.recognition import Recogniser
 from agent.recorder import Recorder
 from agent.room import RoomRecording
-from agent.session.rooms import session_info
+from agent.session.rooms import SessionInfo, session_info
 from agent.settings import settings_from_environment
-from db.pool import open_pool
+from db.binding import bound
+from db.pool import Pool, open_pool
 
 log = structlog.stdlib.get_logger()
+
+ANSWER_SECONDS = 0.5  # for the database to say whose the room is; who waits longer hears people late
 
 _recordings: dict[str, AsyncExitStack] = {}  # by job id: what ends a job's recording
 
@@ -51,12 +55,15 @@ async def record(ctx: JobContext) -> None:
         settings.recorder_room_prefix,
         settings.web_user_id_namespace,
     )
-    ctx.log_context_fields = {"room": room.name, "room_sid": room.sid, "session_id": str(info.session_id)}
-    for problem in problems:
-        log.warning("room_metadata_ignored", problem=problem)
     async with AsyncExitStack() as stack:
         pool = await open_pool(settings.database_url.get_secret_value())
         stack.push_async_callback(pool.close)
+        told, info = info.session_id, await _bound(pool, info)
+        ctx.log_context_fields = {"room": room.name, "room_sid": room.sid, "session_id": str(info.session_id)}
+        if told != info.session_id and info.id_from == "metadata":
+            problems.append("session_id: the room belongs to another session already")
+        for problem in problems:
+            log.warning("room_metadata_ignored", problem=problem)
         recogniser: Recogniser = ctx.proc.userdata["recogniser"]
         stack.push_async_callback(recogniser.aclose)
         spool_dir = settings.recorder_spool_dir
@@ -69,6 +76,14 @@ async def record(ctx: JobContext) -> None:
             log.info("recording_began", pid=os.getpid())
             return
     ctx.shutdown("nothing to record")
+
+
+async def _bound(pool: Pool, info: SessionInfo) -> SessionInfo:
+    """With the session of the room. A database that is away is asked again when the session is claimed."""
+    with suppress(Exception):
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await bound(pool, info)
+    return info
 
 
 async def finish(ctx: JobContext) -> None:

@@ -23,7 +23,7 @@ from agent.session.events import Event, UtteranceHeard
 from agent.session.rooms import SessionInfo
 from agent.settings import Settings
 from agent.spoken import Spoken, heard_in
-from agent.spool import Spool
+from agent.spool import Spool, written_at
 from db import fleet, sessions
 from db.pool import Pool, is_transient
 
@@ -70,7 +70,8 @@ class LateWords:
             if _age(path) > KEPT_SECONDS:
                 path.unlink(missing_ok=True)
         whisper_there = True
-        for session_id in sorted({_session(p) for p in _audio(self._folder) if _age(p) > PATIENCE_SECONDS}):
+        waiting = {_session(path) for path in _audio(self._folder) if _age(path) > PATIENCE_SECONDS}
+        for session_id in sorted(found for found in waiting if found is not None):
             have = await self._have(session_id)
             if have is not None:
                 with abandoned_audio(self._folder, session_id) as paths:
@@ -124,13 +125,14 @@ def _audio(folder: Path) -> Iterator[Path]:
     return (path for path in folder.glob("*") if path.suffix in (UTTERANCE, SPEAKING))
 
 
-def _session(path: Path) -> UUID:
-    return UUID(path.name.partition(".")[0])
+def _session(path: Path) -> UUID | None:
+    """None of a file that is none of ours: it must not keep the others from their words."""
+    try:
+        return UUID(path.name.partition(".")[0])
+    except ValueError:
+        return None
 
 
 def _age(path: Path) -> float:
-    """Seconds since it was written."""
-    try:
-        return time() - path.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0  # gone meanwhile
+    """Seconds since it was written; never long ago, where it is gone meanwhile."""
+    return time() - written_at(path)

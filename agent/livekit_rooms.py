@@ -14,8 +14,8 @@ from db.visits import Visit
 
 ADMISSION = timedelta(hours=12)  # longer than any session; the SDK renews it while connected
 ANSWER_SECONDS = 10.0
-_EGRESS = ParticipantInfo.Kind.EGRESS
-_AGENT = ParticipantInfo.Kind.AGENT
+OTHER_WORKER = "another worker without agent_name answers here: set RECORDER_DISPATCH=own"
+_EGRESS, _AGENT = ParticipantInfo.Kind.EGRESS, ParticipantInfo.Kind.AGENT
 
 
 def livekit_api(settings: Settings) -> api.LiveKitAPI:
@@ -36,10 +36,11 @@ async def coaching_rooms(livekit: api.LiveKitAPI, prefix: str) -> list[Room]:
 
 @dataclass(frozen=True, slots=True)
 class Occupancy:
-    """When the first who is there now joined (None when nobody is), and whether a hidden agent is listed."""
+    """When the first who is there now joined (None: nobody is), and whether hidden and other agents are."""
 
     since: datetime | None
     witnessed: bool
+    agents: bool = False
 
 
 async def who_is_in(livekit: api.LiveKitAPI, room_name: str) -> Occupancy:
@@ -53,7 +54,8 @@ async def who_is_in(livekit: api.LiveKitAPI, room_name: str) -> Occupancy:
     visible = [p for p in listed.participants if not p.permission.hidden and p.kind != _EGRESS]
     joined = [p.joined_at_ms / 1000 or p.joined_at for p in visible]
     since = datetime.fromtimestamp(min(joined), UTC) if joined else None
-    return Occupancy(since, witnessed=any(p.permission.hidden for p in listed.participants))
+    agents = any(p.kind == _AGENT for p in visible)
+    return Occupancy(since, any(p.permission.hidden for p in listed.participants), agents)
 
 
 def visit_of(told: ParticipantInfo, namespace: UUID, *, student: UUID | None = None) -> Visit | None:

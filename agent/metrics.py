@@ -5,6 +5,7 @@ A job is a process of its own and is seen from outside: that there is one, and w
 
 import os
 from collections import Counter as Tally
+from contextlib import suppress
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
@@ -29,7 +30,8 @@ class Metrics:
         )
         self.recorders_started = Counter(
             "recorder_recorders_started",
-            "Recorders started, by who asked: livekit, or the reconciler because a room lacked one",
+            "Recorders started, by who asked: livekit, our own look for new rooms, or the reconciler "
+            "because a room lacked one",
             ["by"],
             registry=of,
         )
@@ -54,6 +56,9 @@ class Metrics:
         self.webhooks = Counter(
             "recorder_webhooks", "Webhooks received: news, other, refused", ["outcome"], registry=of
         )
+        self.task_restarts = Counter(
+            "recorder_task_restarts", "Background tasks that ended and began again", ["task"], registry=of
+        )
         self._on_disk = {
             (folder, unit): Gauge(f"recorder_{folder}_{unit}", f"{what}, by state", ["state"], registry=of)
             for folder, what in (
@@ -62,7 +67,7 @@ class Metrics:
             )
             for unit in ("files", "bytes")
         }
-        for by in ("livekit", "reconciler"):
+        for by in ("livekit", "own", "reconciler"):
             self.recorders_started.labels(by)
         for outcome in ("news", "other", "refused"):
             self.webhooks.labels(outcome)
@@ -91,13 +96,12 @@ def on_disk(spool_dir: Path) -> dict[str, dict[str, dict[str, int]]]:
 def _held_in(folder: Path) -> tuple[Tally[str], Tally[str]]:
     """How many files, and how many bytes in them, by state."""
     files, size = Tally[str](), Tally[str]()
-    if folder.is_dir():
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if state := STATES.get(Path(entry.name).suffix):
-                    try:
-                        size[state] += entry.stat().st_size
-                    except FileNotFoundError:
-                        continue  # gone since we looked
-                    files[state] += 1
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        for entry in entries:
+            if state := STATES.get(Path(entry.name).suffix):
+                try:
+                    size[state] += entry.stat().st_size
+                except FileNotFoundError:
+                    continue  # gone since we looked
+                files[state] += 1
     return files, size

@@ -14,18 +14,17 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import structlog
 from livekit import api
-from livekit.agents import AgentServer
 from livekit.protocol.models import Room
 
 from agent.abandoned import complete_abandoned
-from agent.capacity import Capacity
 from agent.cleanup import tidy
 from agent.duty import Duty
-from agent.livekit_rooms import Occupancy, admission, coaching_rooms, livekit_api, who_is_in
+from agent.launcher import Launcher
+from agent.livekit_rooms import OTHER_WORKER, Occupancy, coaching_rooms, livekit_api, who_is_in
 from agent.metrics import Metrics
 from agent.session.census import (
     ATTEMPTS,
@@ -41,8 +40,8 @@ from agent.session.census import (
 from agent.session.errors import what_failed
 from agent.session.rooms import session_info
 from agent.settings import Settings
-from agent.tasks import Tasks
 from db import fleet
+from db.binding import sessions_of_rooms
 from db.pool import Pool
 
 log = structlog.stdlib.get_logger()
@@ -52,7 +51,6 @@ BURST_SECONDS = 0.1  # news come in bursts: one look for all of them
 OTHER_ACTS_SECONDS = 0.5  # another worker is looking just now, maybe from before our news
 TIDY_SECONDS = 60.0  # between looks for sessions that nobody ends
 TIDIED_AT_ONCE = 10  # rooms without a recorder must not wait for that
-PATIENCE_SECONDS = 30.0  # for a job of our own to claim its session, on a busy machine
 
 
 class Reconciler:
@@ -60,71 +58,52 @@ class Reconciler:
 
     def __init__(
         self,
-        server: AgentServer,
+        launcher: Launcher,
         pool: Pool,
         settings: Settings,
         worker: str,
-        accepted: dict[str, float],
         duty: Duty,
         metrics: Metrics,
-        capacity: Capacity,
     ) -> None:
-        self._server = server
+        self._launcher = launcher
         self._pool = pool
         self._settings = settings
         self._worker = worker
-        self._begun = accepted  # when a room was accepted, or a recorder started for it, by room sid
         self._duty = duty
-        self._told: set[str] = set()  # those of them that other workers know of
         self._metrics = metrics
-        self._capacity = capacity
         self._now = asyncio.Event()
         self._trouble: str | None = None
         self._reconciled: float | None = None
         self._tidied: float | None = None
         self._occupied_since: dict[str, float] = {}  # by room sid, as far as we have seen
-        self._launches = Tasks()
+        self._began = datetime.now(UTC)
+        self._other_worker_told = False
 
     def jobs_gone(self, room_sids: Iterable[str]) -> None:
         """Jobs of ours in these rooms are gone; look at once whether somebody is still there."""
-        for room_sid in room_sids:
-            self._begun.pop(room_sid, None)
+        self._launcher.gone(room_sids)
         self.look_now()
 
     def look_now(self) -> None:
         """Something has changed; do not wait for the next look."""
         self._now.set()
 
-    async def tell_others(self) -> None:
-        """Let other workers know of the rooms that LiveKit has sent us: our jobs may take long to begin."""
-        for room_sid in set(self._begun) - self._told:
-            await fleet.note_start(self._pool, room_sid, self._worker)
-            self._told.add(room_sid)
-        self._told &= set(self._begun)
-
     def report(self) -> dict[str, Any]:
         """Seconds since this worker last compared (one does at a time), and what kept it from it."""
         ago = None if self._reconciled is None else monotonic() - self._reconciled
         return {"reconciled_ago": ago, "trouble": self._trouble}
 
-    def starting(self) -> bool:
-        """Whether a recorder is being started just now."""
-        return bool(self._launches)
-
     async def keep_reconciling(self) -> None:
         """Compare at once and then every few seconds, until cancelled."""
-        try:
-            async with livekit_api(self._settings) as livekit:
-                while True:
-                    self._now.clear()
-                    soon = await self._attempt(livekit)
-                    pause = min(soon, self._settings.recorder_reconcile_interval)
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(max(pause, BURST_SECONDS)):
-                            await self._now.wait()
-                            await asyncio.sleep(BURST_SECONDS)
-        finally:
-            await self._launches.close(grace=0)
+        async with livekit_api(self._settings) as livekit:
+            while True:
+                self._now.clear()
+                soon = await self._attempt(livekit)
+                pause = min(soon, self._settings.recorder_reconcile_interval)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(max(pause, BURST_SECONDS)):
+                        await self._now.wait()
+                        await asyncio.sleep(BURST_SECONDS)
 
     async def _attempt(self, livekit: api.LiveKitAPI) -> float:
         """One round, and the seconds until the next is worth it.
@@ -158,14 +137,14 @@ class Reconciler:
             session.session_id: session for session in await fleet.held_sessions(self._pool, self._worker)
         }
         started = await fleet.started(self._pool)
-        ours = self._on_our_hands()
+        ours = self._launcher.on_their_way()
         looked_at = await self._occupied(livekit, (r for r in rooms if r.sid not in ours), held)
         lacking = without_recorder(looked_at, held, started)
         for room in given_up(lacking, started):
             log.error("room_without_recorder", room=room.room_name, room_sid=room.room_sid, attempts=ATTEMPTS)
             self._metrics.rooms_given_up.inc()
         for room in lacking:
-            if not self._takes_another():
+            if not self._launcher.takes_another():
                 break
             await self._record(room, next(r for r in rooms if r.sid == room.room_sid), held)
         for session in abandoned((room.sid for room in rooms), held.values(), after=2 * FRESH):
@@ -191,16 +170,27 @@ class Reconciler:
         self, livekit: api.LiveKitAPI, rooms: Iterable[Room], held: dict[UUID, Held]
     ) -> list[LiveRoom]:
         """Who is there, asked only of rooms whose session no living recorder holds."""
-        found = []
+        found, rooms = [], list(rooms)
+        bound = await sessions_of_rooms(self._pool, [room.sid for room in rooms])
         for room in rooms:
             info, _ = session_info(room.name, room.sid, room.metadata, self._settings.recorder_room_prefix)
-            if needs_a_look(room.sid, info.session_id, held):
+            session_id = bound.get(room.sid, info.session_id)
+            if needs_a_look(room.sid, session_id, held):
                 there = await who_is_in(livekit, room.name)
                 waiting = self._waiting(room.sid, there)
-                found.append(LiveRoom(info.session_id, room.name, room.sid, waiting, there.witnessed))
+                if there.agents and not there.witnessed:
+                    self._tell_of_other_worker(room)
+                found.append(LiveRoom(session_id, room.name, room.sid, waiting, there.witnessed))
         occupied = {room.room_sid for room in found if room.waiting is not None}
         self._occupied_since = {sid: at for sid, at in self._occupied_since.items() if sid in occupied}
         return found
+
+    def _tell_of_other_worker(self, room: Room) -> None:
+        """Of a room that LiveKit sent to somebody else's agent and not to us, though we were there; once."""
+        ours = self._settings.recorder_dispatch == "automatic"
+        if ours and not self._other_worker_told and room.creation_time > self._began.timestamp():
+            self._other_worker_told = True
+            log.warning("another_worker_answers", room=room.name, advice=OTHER_WORKER)
 
     def _waiting(self, room_sid: str, there: Occupancy) -> float | None:
         """Seconds that somebody there waits: by LiveKit's clock, or, should ours be behind, as we saw it."""
@@ -216,24 +206,4 @@ class Reconciler:
         if lacking.session_id in held:
             await fleet.revoke(self._pool, lacking.session_id)
         log.info("recorder_started_for_room", room=room.name, room_sid=room.sid, attempt=attempt)
-        self._metrics.recorders_started.labels("reconciler").inc()
-        self._begun[room.sid] = monotonic()
-        self._told.add(room.sid)
-        self._launches.start(self._launch(room))
-
-    async def _launch(self, room: Room) -> None:
-        """Not waited for while others wait for us to act: a busy machine takes long to start a process."""
-        identity = f"recorder-{uuid4().hex[:12]}"
-        token = admission(self._settings, room.name, identity)
-        await self._server.simulate_job(room.name, room_info=room, agent_identity=identity, token=token)
-
-    def _on_our_hands(self) -> set[str]:
-        """Sids of rooms whose job of ours has just begun: it may not have got round to claim its session."""
-        recent = monotonic() - PATIENCE_SECONDS
-        for room_sid in [sid for sid, begun in self._begun.items() if begun < recent]:
-            del self._begun[room_sid]
-        return set(self._begun)
-
-    def _takes_another(self) -> bool:
-        rooms = len(self._server.active_jobs) + len(self._launches)
-        return self._capacity.takes(rooms, others_ready=self._duty.others_ready)
+        self._launcher.start(room, by="reconciler")

@@ -20,7 +20,7 @@ from agent.clock import now
 from agent.holding import Holding
 from agent.predecessor import Predecessor, recorded_until
 from agent.session.doubles import without_doubles
-from agent.session.errors import LeaseLost, SessionNotSaved, what_failed
+from agent.session.errors import BoundToAnother, LeaseLost, SessionNotSaved, what_failed
 from agent.session.events import Event, GapNoted, ParticipantJoined
 from agent.session.fold import Session, fold
 from agent.session.rooms import SessionInfo
@@ -185,6 +185,10 @@ class Recorder:
         except LeaseLost:
             self._holding.lost()
             return AWAY_SECONDS
+        except BoundToAnother as other:  # of which the database could not tell us when we began
+            log.warning("room_belongs_to_another_session", session_id_now=str(other.session_id))
+            self.session.info = replace(self.session.info, session_id=other.session_id)
+            return LOOK_SECONDS
         except Exception as error:
             passing = is_transient(error)
             if not self._away:
@@ -217,7 +221,7 @@ class Recorder:
             with suppress(asyncio.CancelledError, Exception):
                 await writing
         if (error := writing.exception()) is not None:
-            if not isinstance(error, LeaseLost):
+            if not isinstance(error, LeaseLost | BoundToAnother):
                 await self._secure()
             raise error
 

@@ -34,6 +34,7 @@ from agent.session.fold import ENDED_BY_PARTICIPANT
 from agent.session.rooms import session_info
 from agent.session_end import SessionEnd
 from agent.settings import Settings
+from agent.supervision import Supervision
 from agent.tasks import Tasks, at_most
 from agent.text_streams import TextStreams
 from agent.transcription import Transcription
@@ -58,7 +59,7 @@ class RoomRecording:
         self._recorder = recorder
         self._settings = settings
         self._answers = Tasks()
-        self._visiting = Tasks()
+        self._kept = Supervision()
         self._begun = False
         # Handlers are in place before we connect: nothing that happens meanwhile is missed.
         self._presence = Presence(
@@ -113,9 +114,9 @@ class RoomRecording:
         self._begun = True
         if self._room.metadata != self._ctx.job.room.metadata:  # changed while we were on our way
             self._room_told_more(self._room.metadata)
-        self._keeping = asyncio.create_task(self._recorder.keep())
-        self._leaving = asyncio.create_task(self._leave_when_superseded())
-        self._visiting.start(self._visits.keep())
+        self._kept.keep("recorder", self._recorder.keep)
+        self._kept.keep("leaving", self._leave_when_superseded)
+        self._kept.keep("visits", self._visits.keep)
         self._presence.note_those_already_here()
         self._receiving.note_those_already_here()
         self._microphones.note_those_already_here(there)
@@ -135,13 +136,10 @@ class RoomRecording:
         self._messages.close()
         await at_most(STEP_SECONDS, "answers", self._session_end.close())
         await at_most(STEP_SECONDS, "answers", self._answers.close(grace=0))
-        await at_most(STEP_SECONDS, "visits", self._visiting.close(grace=0))
+        await at_most(STEP_SECONDS, "background tasks", self._kept.close())
         await at_most(STEP_SECONDS, "visits", self._visits.take_in())
         self._microphones.close()
         self._hearing.close()
-        for task in (self._leaving, self._keeping):
-            task.cancel()
-            await asyncio.wait({task}, timeout=STEP_SECONDS)
         await at_most(SAVE_SECONDS, "saving", self._recorder.close())
         await at_most(STEP_SECONDS, "forgetting", self._recognising.close())
 
@@ -162,6 +160,8 @@ class RoomRecording:
             settings.recorder_room_prefix,
             settings.web_user_id_namespace,
         )
+        if told.id_from == "metadata" and told.session_id != known.session_id:
+            problems.append("session_id: the room belongs to another session already")
         for problem in problems:
             log.warning("room_metadata_ignored", problem=problem)
         self._recorder.told_of_room(told)
@@ -192,6 +192,7 @@ class RoomRecording:
     async def _leave_when_superseded(self) -> None:
         await self._recorder.superseded.wait()
         self._ctx.shutdown("another recorder holds this session")
+        await asyncio.Event().wait()  # until that ends us
 
 
 def kept_audio(recorder: Recorder, settings: Settings) -> KeptAudio:

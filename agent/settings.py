@@ -34,6 +34,16 @@ class Settings(BaseSettings):
     recorder_room_prefix: str = Field(
         "coaching-", description="Rooms whose name starts so are recorded; empty = every room"
     )
+    recorder_dispatch: Literal["own", "automatic", "named"] = Field(
+        "own",
+        description="How a recorder comes to a room: own (the workers see each new room themselves; LiveKit "
+        "sends them none, and may send it to agents of yours), automatic (LiveKit sends each new room; "
+        "only where no other worker without agent_name is there), named (whoever makes tokens or rooms "
+        "dispatches RECORDER_AGENT_NAME)",
+    )
+    recorder_agent_name: str = Field(
+        "coaching-recorder", min_length=1, description="Name to dispatch where RECORDER_DISPATCH is named"
+    )
     recorder_whisper_model: str = Field("whisper-1", description="Model named in each transcription request")
     recorder_language: str = Field("", description="ISO 639-1 language of the speech; empty = detect")
     recorder_e2ee_key: SecretStr = Field(

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from io import FileIO
+from math import inf
 from pathlib import Path
 from typing import IO, Any
 from uuid import UUID
@@ -89,7 +90,10 @@ def abandoned(folder: Path) -> Iterator[list[Path]]:
     files: list[tuple[Path, IO[bytes]]] = []
     try:
         for path in sorted(folder.glob("*.jsonl")):
-            file: IO[bytes] = path.open("rb")
+            try:
+                file: IO[bytes] = path.open("rb")
+            except OSError:
+                continue  # its recorder has cleared it, or it is nothing that can be read
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -100,6 +104,14 @@ def abandoned(folder: Path) -> Iterator[list[Path]]:
     finally:
         for _, file in files:
             file.close()
+
+
+def written_at(path: Path) -> float:
+    """When a file was last written to, in seconds as of `time.time`; of one that is gone, never."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return inf
 
 
 def read(path: Path) -> Spooled:

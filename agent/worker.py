@@ -3,8 +3,8 @@
 import asyncio
 import errno
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +13,7 @@ import structlog
 
 from agent import fork_server
 from agent.agent_server import PRELOAD, build_server
+from agent.arrivals import Arrivals
 from agent.audio_files import audio_folder
 from agent.capacity import Capacity, Meter
 from agent.duty import Duty
@@ -20,12 +21,14 @@ from agent.health import Health
 from agent.holding import WORKER, worker_name
 from agent.http_server import served
 from agent.late_words import keep_transcribing_late
+from agent.launcher import Launcher
 from agent.metrics import Metrics
 from agent.private import close_to_others
 from agent.reconciler import Reconciler
 from agent.replay import keep_replaying
 from agent.session.errors import ServiceNotStarted, what_failed
 from agent.settings import Settings, settings_from_environment
+from agent.supervision import Supervision
 from agent.watch import Watch
 from agent.webhooks import Webhook
 from db import fleet
@@ -52,6 +55,7 @@ def prepare(settings: Settings) -> None:
     os.environ.update(settings.as_environment())  # jobs read their settings from there
     settings_from_environment.cache_clear()
     settings_from_environment()
+    os.environ.pop("LIVEKIT_AGENT_NAME", None)  # another agent's: ours is RECORDER_DISPATCH's to say
     os.environ.pop(WORKER, None)
     worker_name()  # and whose they are
     import_module(PRELOAD)
@@ -75,17 +79,23 @@ async def running(settings: Settings) -> AsyncIterator[Callable[[], Awaitable[No
     async with AsyncExitStack() as stack:
         pool = await open_pool(settings.database_url.get_secret_value(), max_size=4, name=worker)
         stack.push_async_callback(pool.close)
-        reconciler = Reconciler(server, pool, settings, worker, accepted, duty, metrics, capacity)
-        webhook = Webhook(settings, reconciler.look_now, metrics, partial(note_visit, pool))
-        watch = Watch(server, pool, worker, reconciler, duty, capacity, settings)
-        health = Health(settings, server, duty, pool, metrics, capacity)
+        tasks = Supervision(lambda name: metrics.task_restarts.labels(name).inc())
+        launcher = Launcher(server, settings, accepted, duty, capacity, metrics)
+        reconciler = Reconciler(launcher, pool, settings, worker, duty, metrics)
+        arrivals = Arrivals(launcher, pool, settings, worker, duty)
+        watch = Watch(server, pool, worker, reconciler, launcher, duty, capacity, settings)
+        health = Health(settings, server, duty, pool, metrics, capacity, tasks)
+
+        def look_now() -> None:
+            arrivals.look_now()
+            reconciler.look_now()
+
+        webhook = Webhook(settings, look_now, metrics, partial(note_visit, pool))
         await stack.enter_async_context(served(settings, [webhook.route, *health.routes]))
         running_server = asyncio.create_task(server.run(devmode=False))
-        housekeeping = [
-            asyncio.create_task(keep_replaying(pool, settings.recorder_spool_dir)),
-            asyncio.create_task(keep_transcribing_late(settings, pool, worker)),
-            asyncio.create_task(_keep_purging(pool)),
-        ]
+        tasks.keep("replaying", partial(keep_replaying, pool, settings.recorder_spool_dir))
+        tasks.keep("late_words", partial(keep_transcribing_late, settings, pool, worker))
+        tasks.keep("purging", partial(_keep_purging, pool))
         try:
             waiting = asyncio.create_task(registered.wait())
             await asyncio.wait(
@@ -94,19 +104,49 @@ async def running(settings: Settings) -> AsyncIterator[Callable[[], Awaitable[No
             waiting.cancel()
             if not registered.is_set():
                 raise _why_it_did_not_start(running_server, settings)
-            housekeeping += [
-                asyncio.create_task(watch.keep()),
-                asyncio.create_task(reconciler.keep_reconciling()),
-            ]
-            log.info("worker_ready", max_rooms=capacity.rooms, room_prefix=settings.recorder_room_prefix)
-            yield partial(duty.drain, server, reconciler.starting)
+            watch.keep(tasks)
+            tasks.keep("reconciling", reconciler.keep_reconciling)
+            if settings.recorder_dispatch == "own":
+                tasks.keep("arrivals", arrivals.keep_looking)
+            log.info(
+                "worker_ready",
+                max_rooms=capacity.rooms,
+                room_prefix=settings.recorder_room_prefix,
+                dispatch=settings.recorder_dispatch,
+            )
+            with _ending_with(running_server):
+                yield partial(duty.drain, server, launcher.starting)
         finally:
             await server.aclose()
-            for task in housekeeping:
-                task.cancel()
-            await asyncio.gather(*housekeeping, running_server, return_exceptions=True)
+            await tasks.close()
+            await launcher.close()
+            await asyncio.gather(running_server, return_exceptions=True)
             with suppress(Exception):
                 await fleet.retire(pool, worker)
+
+
+@contextmanager
+def _ending_with(server: asyncio.Task[None]) -> Iterator[None]:
+    """The framework's part cannot begin again: a worker without it ends, and whoever started it sees that."""
+    worker, ended = asyncio.current_task(), False
+
+    def end(_server: asyncio.Task[None]) -> None:
+        nonlocal ended
+        ended = True
+        if worker:
+            worker.cancel()
+
+    server.add_done_callback(end)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not ended:
+            raise
+        error = server.exception() if not server.cancelled() else None
+        log.error("worker_ended", **(what_failed(error) if error else {"error": "returned"}))
+        raise ServiceNotStarted("the worker's connection to LiveKit ended for good") from None
+    finally:
+        server.remove_done_callback(end)
 
 
 def _close_folders(spool_dir: Path) -> None:

@@ -5,9 +5,10 @@ real PostgreSQL, real workers, real clients who talk; a Whisper that answers at 
 suffice. It ends with a table, and with exit code 1 if a promise is broken.
 """
 
+import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -30,6 +31,8 @@ Pause = Annotated[float, typer.Option(min=1, help="Seconds for which a host stan
 Away = Annotated[float, typer.Option(min=1, help="Seconds for which the database is away")]
 First = Annotated[int, typer.Option(min=1, help="Rooms after which the worker is weighed first")]
 Seed = Annotated[int, typer.Option(help="Of what is random")]
+Jobs = Literal["process", "thread"]
+Dispatch = Literal["own", "automatic"]
 StepWords = Annotated[
     list[str] | None,
     typer.Argument(help="Only named steps whose names contain one of these, nothing at random"),
@@ -44,7 +47,10 @@ def options(
         Path | None, typer.Option("--json", help="Write all rows to this file", dir_okay=False)
     ] = None,
     keep: Annotated[bool, typer.Option(help="Keep all logs, and say where")] = False,
+    jobs: Annotated[Jobs, typer.Option(help="What runs a room's recorder")] = "process",
+    dispatch: Annotated[Dispatch, typer.Option(help="How a recorder comes to a room")] = "own",
 ) -> None:
+    os.environ |= {"RECORDER_JOBS": jobs, "RECORDER_DISPATCH": dispatch}  # of all workers to come
     context.obj = Output(markdown, json_file, keep)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -104,17 +104,26 @@ class Witness:
             self.saved.setdefault(row["session_id"], row["late"])
 
     async def _found(self, connection: "asyncpg.Connection[asyncpg.Record]") -> Latencies:
-        first = {r["room_name"]: r for r in await connection.fetch(_FIRST_FRAMES, list(self.rooms))}
-        joins = [(first[n]["until"] - at).total_seconds() for n, at in self.created.items() if n in first]
+        join, listen = await first_frames(connection, self.created)
         rows = await connection.fetch(_READINGS, list(self.rooms))
         readings = [row["off"] for row in rows if row["off"] is not None]
         return Latencies(
-            Spread.of(joins),
-            Spread.of([(row["until"] - row["at"]).total_seconds() for row in first.values()]),
+            join,
+            listen,
             Spread.of([late - TELLING for late in self.words.values()]),
             Spread.of(list(self.saved.values())),
             Spread.of(readings),
         )
+
+
+async def first_frames(
+    connection: "asyncpg.Connection[asyncpg.Record]", created: Mapping[str, datetime]
+) -> tuple[Spread | None, Spread | None]:
+    """`join` and `listen` of `Latencies`, for rooms that were created then."""
+    first = {r["room_name"]: r for r in await connection.fetch(_FIRST_FRAMES, list(created))}
+    joins = [(first[name]["until"] - at).total_seconds() for name, at in created.items() if name in first]
+    listens = [(row["until"] - row["at"]).total_seconds() for row in first.values()]
+    return Spread.of(joins), Spread.of(listens)
 
 
 @contextmanager

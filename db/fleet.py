@@ -43,18 +43,27 @@ async def _keep_alive(connection: Connection) -> None:
         await connection.execute("select 1")
 
 
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Another worker that is ready for rooms. `starts`: it starts recorders itself (`own` dispatch)."""
+
+    worker: str
+    free: float
+    starts: bool
+
+
 async def beat(
     pool: Pool, worker: str, rooms: int, *, ready: bool, report: Mapping[str, Any] | None = None
-) -> bool:
+) -> list[Other]:
     """A worker's sign of life: rooms that it records, `ready` for more, and what staff may want to know.
 
-    Whether another worker is ready.
+    Which other workers are ready.
     """
     async with pool.acquire() as connection:
-        others_ready: bool = await connection.fetchval(
+        others = await connection.fetch(
             queries["beat"], worker, rooms, ready, DEAD_SECONDS, dict(report or {})
         )
-    return others_ready
+    return [Other(**other) for other in others]
 
 
 async def retire(pool: Pool, worker: str) -> None:
@@ -144,3 +153,12 @@ async def note_start(pool: Pool, room_sid: str, worker: str) -> int | None:
             queries["note_start"], room_sid, worker, TAKES, DEAD_SECONDS
         )
     return attempt
+
+
+async def note_first_start(pool: Pool, room_sid: str, room_name: str, worker: str) -> bool:
+    """The same for a room that is new; whether it is: nobody recorded it, or was started for it, ever.
+
+    A room under whose name somebody records just now is that recorder's: LiveKit's server was restarted.
+    """
+    async with pool.acquire() as connection:
+        return bool(await connection.fetchval(queries["note_first_start"], room_sid, room_name, worker))

@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from agent.session.errors import LeaseLost
+from agent.session.errors import BoundToAnother, LeaseLost
 from agent.session.rooms import SessionInfo
+from db.binding import bind
 from db.pool import Connection, Pool
 from db.queries import queries
 
@@ -47,8 +48,11 @@ async def claiming(
     """A transaction that takes the session's lease first, creating its row if need be; or who holds it.
 
     The lease comes with what is written in it, or not at all: none tells of a recorder that told nothing.
+    Raises BoundToAnother where the room belongs to another session.
     """
     async with pool.acquire() as connection, connection.transaction():
+        if (session_id := await bind(connection, info)) != info.session_id:
+            raise BoundToAnother(session_id)
         row = await connection.fetchrow(queries["claim_session"], *_asked(info, start_time, owner))
         if row is not None:
             yield (

@@ -97,6 +97,32 @@ from sessions s
 left join workers w on w.worker = split_part(s.lease_owner, '+', 1)
 where (s.status = 'in_progress' and s.lease_epoch > 0) or s.lease_owner is not null
 
+-- name: bind_room
+-- The session of a room ($1: its sid), which whoever asks first settles: the one that somebody records in it (of the release
+-- before, which binds nothing), or in a room of its name ($3, null where it does not count), or else $2.
+insert into room_sessions (room_sid, session_id)
+values ($1, coalesce(
+    (select session_id from sessions where lease_owner is not null and room_sid = $1 limit 1),
+    (select session_id from sessions
+     where lease_owner is not null and lease_expires_at > now() and status = 'in_progress' and room_name = $3
+     order by start_time desc limit 1),
+    $2::uuid))
+on conflict (room_sid) do update set at = now()
+returning session_id
+
+-- name: sessions_of_rooms
+select room_sid, session_id from room_sessions where room_sid = any($1::text[])
+union all
+select distinct on (s.room_sid) s.room_sid, s.session_id from sessions s
+where s.lease_owner is not null and s.room_sid = any($1::text[])
+  and not exists (select from room_sessions r where r.room_sid = s.room_sid)
+
+-- name: purge_bindings
+delete from room_sessions r
+where r.at < now() - interval '1 day'
+  and not exists (select from sessions s where s.session_id = r.session_id and s.room_sid = r.room_sid
+                  and (s.status = 'in_progress' or s.lease_owner is not null))
+
 -- name: held_lately
 select lease_expires_at > now() - make_interval(secs => $2) from sessions where session_id = $1
 
@@ -120,14 +146,15 @@ where s.status = 'in_progress' and s.lease_epoch = 0 and s.client_record is null
 returning s.session_id
 
 -- name: beat
--- And whether another worker ($4: seen within so many seconds) is ready for rooms.
+-- And which other workers ($4: seen within so many seconds) are ready for rooms.
 with us as (
     insert into workers (worker, rooms, ready, seen_at, report) values ($1, $2, $3, now(), $5)
     on conflict (worker) do update
     set rooms = excluded.rooms, ready = excluded.ready, seen_at = now(), report = excluded.report
 )
-select exists (select from workers
-               where worker <> $1 and ready and seen_at > now() - make_interval(secs => $4)) as others_ready
+select worker, greatest(coalesce((report ->> 'max_rooms')::float8, 0) - rooms, 0) as free,
+       coalesce(report ->> 'dispatch' = 'own', false) as starts
+from workers where worker <> $1 and ready and seen_at > now() - make_interval(secs => $4)
 
 -- name: retire_worker
 delete from workers where worker = $1 or seen_at < now() - interval '1 day'
@@ -151,6 +178,14 @@ where r.at <= now() - make_interval(secs => $3)
    or not exists (select from workers w
                   where w.worker = r.worker and worker_lives(w.worker, w.seen_at, $4))
 returning attempts
+
+-- name: note_first_start
+insert into recorder_starts (room_sid, worker, attempts, at)
+select $1, $3, 1, now()
+where not exists (select from sessions where lease_owner is not null and lease_expires_at > now()
+                  and (room_sid = $1 or (room_name = $2 and status = 'in_progress')))
+on conflict (room_sid) do nothing
+returning true
 
 -- name: void_start
 -- The job that was started is gone: the next need not wait ($3: as long as one is given).

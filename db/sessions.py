@@ -178,7 +178,8 @@ async def complete_untold(pool: Pool, session_id: UUID) -> bool:
 
 
 async def purge_journal(pool: Pool) -> None:
-    """Forget the events of sessions that have been complete for a day, and LiveKit's news of a day ago."""
+    """Forget the events of sessions that have been complete for a day, and what was known of their rooms."""
     async with pool.acquire() as connection:
         await connection.execute(queries["purge_journal"])
         await connection.execute(queries["purge_visits"])
+        await connection.execute(queries["purge_bindings"])

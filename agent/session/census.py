@@ -6,7 +6,8 @@ passed, each by one clock: those of a worker, of LiveKit and of the database nee
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
+from hashlib import blake2b
+from math import inf, log
 from uuid import UUID
 
 FRESH = 2.0  # whom LiveKit has just sent a recorder needs none yet
@@ -78,6 +79,21 @@ def abandoned(room_sids: Iterable[str], held: Iterable[Held], *, after: float) -
         for session in held
         if not session.alive and session.room_sid not in there and session.unseen >= after
     ]
+
+
+def turn_of(room_sid: str, free: Mapping[str, float]) -> str | None:
+    """Which worker a new room is for, by how many rooms each has `free`; None where there is no worker.
+
+    Weighted rendezvous hashing: all who know the same come to the same worker without asking each other, each
+    has its share of the rooms, and one that comes or goes changes only what is its own.
+    """
+
+    def score(worker: str) -> float:
+        digest = blake2b(f"{room_sid} {worker}".encode(), digest_size=7).digest()
+        chance = (int.from_bytes(digest) + 1) / (1 << 56)  # never 0
+        return -max(free[worker], 0.5) / log(chance) if chance < 1 else inf
+
+    return max(free, key=lambda worker: (score(worker), worker), default=None)
 
 
 def given_up(rooms: Sequence[LiveRoom], started: Mapping[str, Started]) -> list[LiveRoom]:

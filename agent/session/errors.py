@@ -3,6 +3,7 @@
 RecorderError
 ├── SettingsIncomplete         production settings are missing; all are named
 ├── LeaseLost                  another recorder holds the session; our write was refused
+├── BoundToAnother             the room belongs to another session; nothing was written
 ├── SessionNotSaved            the database did not take the session; it waits in the spool
 ├── TranscriptionUnavailable   the transcription service gave no answer for an utterance
 ├── MessageRefused             a data message is malformed, oversized or from the wrong role
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
+from uuid import UUID
 
 
 class RecorderError(Exception):
@@ -30,6 +32,14 @@ class SettingsIncomplete(RecorderError):
 
 class LeaseLost(RecorderError):
     """Another recorder holds this session."""
+
+
+class BoundToAnother(RecorderError):
+    """The room belongs to another session than its metadata say now."""
+
+    def __init__(self, session_id: UUID) -> None:
+        self.session_id = session_id
+        super().__init__("the room belongs to another session")
 
 
 class SessionNotSaved(RecorderError):

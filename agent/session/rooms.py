@@ -30,6 +30,7 @@ class SessionInfo:
     mode: Mode = "video"
     proof: Proof = "metadata"  # how `user_id` is known
     mode_known: bool = field(default=False, compare=False)  # else it is the default, and a client may know
+    id_from: Literal["metadata", "name", "sid"] = field(default="metadata", compare=False)
 
     @property
     def owner(self) -> Owner | None:
@@ -55,9 +56,11 @@ def session_info(
     `namespace`: of a platform's user ids that are no UUIDs, see `user_ids`.
     """
     said, problems = _metadata(metadata)
-    from_name = _uuid(room_name.removeprefix(prefix))
-    session_id = _uuid(said.get("session_id")) or from_name or uuid5(ROOM_SID_NAMESPACE, room_sid)
-    info = SessionInfo(session_id, storable(room_name), room_sid)
+    info = SessionInfo(uuid5(ROOM_SID_NAMESPACE, room_sid), storable(room_name), room_sid, id_from="sid")
+    if from_name := _uuid(room_name.removeprefix(prefix)):
+        info = replace(info, session_id=from_name, id_from="name")
+    if told := _uuid(said.get("session_id")):
+        info = replace(info, session_id=told, id_from="metadata")
     if said.get("session_id") is not None and _uuid(said["session_id"]) is None:
         problems.append("session_id is not a UUID")
     info = replace(info, user_id=user_id(said.get("user_id"), namespace))

@@ -242,7 +242,7 @@ async def work_on(dsn: str) -> None:
         ended = SessionEnded(at=left.at, reason="room_empty")
         await add_to_session(pool, info, TEN, [joined, left, ended])
         assert (await sessions.load_record(pool, info.session_id) or {})["duration_seconds"] == 60
-        assert await fleet.beat(pool, "worker", 0, ready=True) is False
+        assert await fleet.beat(pool, "worker", 0, ready=True) == []
         assert not await complete_abandoned(pool, uuid4())
     async with serving(dsn) as web:
         user_id = uuid4()

@@ -1,6 +1,5 @@
 """What staff see of the recording itself, and the button that cleans up."""
 
-import asyncio
 import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -12,10 +11,12 @@ from livekit.agents import AgentServer
 
 from agent.capacity import Capacity
 from agent.duty import Duty
+from agent.launcher import Launcher
 from agent.local.sfu import Sfu
 from agent.metrics import Metrics
 from agent.reconciler import Reconciler
 from agent.settings import Settings
+from agent.supervision import Supervision
 from agent.watch import Watch
 from bench.stack import Stack, new_room, until
 from db import fleet
@@ -119,17 +120,16 @@ async def test_a_worker_whose_disk_cannot_be_measured_says_that_it_lives(
     monkeypatch.setattr("agent.watch.on_disk", lambda _folder: released.wait())  # it hangs
     monkeypatch.setattr(AgentServer, "active_jobs", [])  # it need not run
     settings, server, duty, capacity = Settings(_env_file=None), AgentServer(), Duty(), Capacity(3, 2.0)
-    reconciler = Reconciler(server, pool, settings, "worker-a", {}, duty, Metrics(), capacity)
-    watch = Watch(server, pool, "worker-a", reconciler, duty, capacity, settings)
-    watching = asyncio.create_task(watch.keep())
+    launcher, tasks = Launcher(server, settings, {}, duty, capacity, Metrics()), Supervision()
+    reconciler = Reconciler(launcher, pool, settings, "worker-a", duty, Metrics())
+    Watch(server, pool, "worker-a", reconciler, launcher, duty, capacity, settings).keep(tasks)
     try:
         seen = "select seen_at from workers where worker = 'worker-a'"
         first = await until(lambda: pool.fetchval(seen))
         await until(lambda: pool.fetchval(f"select ({seen}) > $1", first))
     finally:
         released.set()
-        watching.cancel()
-        await asyncio.wait({watching})
+        await tasks.close()
 
 
 async def test_a_real_recorder_is_seen(stack: Stack) -> None:

@@ -199,7 +199,8 @@ def told(tmp_path: Path) -> Iterator[Told]:
     key, _ = api_key(tmp_path / "sfu" / KEY_FILE)
     webhook = {"api_key": key, "urls": [f"http://127.0.0.1:{port}{PATH}"]}
     with run_sfu(tmp_path / "sfu", overrides={**QUICK_ROOMS, "webhook": webhook}) as sfu:
-        yield Told(sfu, {"RECORDER_HTTP_PORT": str(port), "RECORDER_RECONCILE_INTERVAL": RARELY})
+        rarely = {"RECORDER_HTTP_PORT": str(port), "RECORDER_RECONCILE_INTERVAL": RARELY}
+        yield Told(sfu, {**rarely, "RECORDER_DISPATCH": "automatic"})
 
 
 def seconds_between(earlier: dict[str, Any], later: dict[str, Any]) -> float:
