@@ -148,6 +148,7 @@ class Presence:
             name=storable(participant.name),
             role=role_in_room(participant),
             user_id=self._user_id(participant),
+            kind="agent" if participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT else None,
         )
         if self._told.get(participant.sid) != join:
             self._told[participant.sid] = join
