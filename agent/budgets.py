@@ -46,7 +46,7 @@ class Bucket:
 
 
 # What each sender may send, and all of a kind together; a fast talker sends 100 bytes a second.
-DATA = Limit(1024 * 1024, 64 * 1024), Limit(8 * 1024 * 1024, 512 * 1024)  # bytes as they come
+DATA = Limit(1024 * 1024, 64 * 1024), Limit(64 * 1024 * 1024, 8 * 1024 * 1024)  # bytes as they come
 WORDS = Limit(64 * 1024, 1024), Limit(4_000_000)  # bytes as they are stored
 READINGS = Limit(120, 4), Limit(50_000)
 ENDINGS = Limit(3, 0.1), Limit(100, 1)

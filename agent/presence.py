@@ -77,7 +77,8 @@ class Presence:
         self._namespace = namespace  # of user ids that are no UUIDs
         self._present: dict[str, str] = {}  # participant_sid -> identity
         self._told: dict[str, ParticipantJoined] = {}  # what was last told of each, by participant_sid
-        self._telling: dict[str, asyncio.TimerHandle] = {}  # of whom not more is told for a moment
+        # Of whom not more is told for a moment.
+        self._telling: dict[str, tuple[asyncio.TimerHandle, rtc.RemoteParticipant]] = {}
         self._known: set[str] = set()  # every stay that we know of
         self.unseen: set[str] = set()  # those of the present whom our connection does not show yet
         self._cut_off_since: datetime | None = None
@@ -141,7 +142,8 @@ class Presence:
             self._recorder.record(
                 ParticipantLeft(at=max(at, join.at), identity=join.identity, participant_sid=sid)
             )
-        if gone and not self._people():
+        was_person = any(join.kind != "agent" for join in gone)
+        if gone and not self._people() and (was_person or self._only_agents_ever()):
             self._recorder.record(SessionEnded(at=at, reason=ROOM_EMPTY))
 
     def room_names_another(self) -> None:
@@ -150,11 +152,13 @@ class Presence:
             self._told_more(participant)
 
     def _connected(self, participant: rtc.RemoteParticipant) -> None:
-        if not is_recorded(participant) or (
-            participant.sid in self._present and participant.sid not in self.unseen
-        ):
+        if not is_recorded(participant):
             return
-        self.unseen.discard(participant.sid)
+        if participant.sid in self._present:
+            if participant.sid in self.unseen:  # noted already
+                self.unseen.discard(participant.sid)
+                self._told_more(participant)
+            return
         self._present[participant.sid] = participant.identity
         self._note_stay(participant)
         log.info("participant_joined", identity=participant.identity, role=role_in_room(participant))
@@ -193,19 +197,22 @@ class Presence:
     def _told_more(self, participant: rtc.Participant) -> None:
         """Once a second at most: a participant can change what they are called a thousand times."""
         sid = participant.sid
-        if sid not in self._present or not isinstance(participant, rtc.RemoteParticipant):
+        if sid in self._telling or sid not in self._present:
             return
-        if sid not in self._telling and self._note_stay(participant):
-            loop = asyncio.get_running_loop()
-            self._telling[sid] = loop.call_later(TELL_SECONDS, self._tell_now, sid)
+        if isinstance(participant, rtc.RemoteParticipant) and self._note_stay(participant):
+            timer = asyncio.get_running_loop().call_later(TELL_SECONDS, self._tell_latest, participant)
+            self._telling[sid] = timer, participant
+
+    def _tell_latest(self, participant: rtc.RemoteParticipant) -> None:
+        self._telling.pop(participant.sid, None)
+        self._told_more(participant)
 
     def _tell_now(self, participant_sid: str) -> None:
-        if (timer := self._telling.pop(participant_sid, None)) is None:
-            return
-        timer.cancel()
-        here = self._room.remote_participants.values()
-        if who := next((p for p in here if p.sid == participant_sid), None):
-            self._told_more(who)
+        """Nothing more of them can change."""
+        if (telling := self._telling.pop(participant_sid, None)) is not None:
+            timer, participant = telling
+            timer.cancel()
+            self._note_stay(participant)
 
     def _note_stay(self, participant: rtc.RemoteParticipant) -> bool:
         """Only what is new of them: agents change attributes that say nothing to us at every turn."""
@@ -257,13 +264,14 @@ class Presence:
         """A room that is closed takes everyone along; if only we were disconnected, they are still there."""
         self._over.set()
         self._note_cut_off()
+        for sid in list(self._telling):
+            self._tell_now(sid)
         if reason not in _CLOSED or not self._present:
             return
         at, ends = now(), self._people() or self._never_a_person()
-        for sid in list(self._present):
-            self._tell_now(sid)
-            identity = self._present.pop(sid)
+        for sid, identity in self._present.items():
             self._recorder.record(ParticipantLeft(at=at, identity=storable(identity), participant_sid=sid))
+        self._present.clear()
         self.unseen.clear()
         if ends:
             self._recorder.record(SessionEnded(at=at, reason=ROOM_CLOSED))

@@ -56,10 +56,13 @@ class Visits:
             with suppress(TimeoutError):
                 async with asyncio.timeout(ASK_SECONDS if self._presence.unseen else READ_SECONDS):
                     await self._ask.wait()
-            if self._ask.is_set() or self._presence.unseen:
-                self._ask.clear()
-                await self._look()
-            await self.take_in()
+            try:
+                if self._ask.is_set() or self._presence.unseen:
+                    self._ask.clear()
+                    await self._look()
+                await self.take_in()
+            except Exception as error:
+                log.error("visits_failed", **what_failed(error))
             await asyncio.sleep(ASK_SECONDS)
 
     async def take_in(self) -> None:

@@ -96,6 +96,42 @@ async def agent_gone(rig: Rig) -> list[Row]:
     return rows("after the agent left", await rig.stack.completed(room), said)
 
 
+async def beside(rig: Rig) -> list[Row]:
+    """A person's program sends something else than they say: they are heard all the same."""
+    room = new_room()
+    async with rig.stack.joining(room, "student-1") as student:
+        await until(lambda: rig.stack.hears(room, 1))
+        told = Said("student-1", "I promise to do it all.", datetime.now(UTC))
+        await student.send("transcript", {"text": told.text})
+        said = [told]
+        for speech in (ONE, TWO):
+            said.append(Said("student-1", speech.words, line("", speech, await student.say(speech)).begin))
+            await asyncio.sleep(1)
+    return rows("a person's own words and what they say", await rig.stack.completed(room), said)
+
+
+async def died(rig: Rig) -> list[Row]:
+    """An agent sends what it says, and then, though it goes on speaking, nothing more."""
+    room = new_room()
+    async with (
+        rig.stack.joining(room, "student-1"),
+        rig.stack.joining(room, "counselor-ai", kind="agent") as agent,
+    ):
+        await until(lambda: rig.stack.hears(room, 2))
+        said = []
+        for speech in (ONE, TWO, THREE):
+            spoken = await agent.say(speech)
+            said.append(Said("counselor-ai", speech.words, line("", speech, spoken).begin))
+            if speech is ONE:
+                message = {"text": ONE.words, "timestamp": spoken.begin.isoformat()}
+                await agent.send("transcript", message)
+                await until(lambda: rig.stack.journaled(ONE.words))
+                said[-1] = Said("counselor-ai", ONE.words, spoken.begin)
+            await asyncio.sleep(1)
+        await until(lambda: len(rig.stack.log("utterance_recognised", room=room)) >= 2)
+    return rows("an agent whose recogniser dies", await rig.stack.completed(room), said)
+
+
 async def early(rig: Rig) -> list[Row]:
     """Someone who publishes nothing sends from the moment of joining, before LiveKit tells of them."""
     room = new_room()
@@ -173,4 +209,6 @@ CASES = [
     Case("own words, broken off", 20, broken_off),
     Case("own words, agent gone", 30, agent_gone),
     Case("own words, early", 25, early),
+    Case("own words, a person's", 30, beside),
+    Case("own words, recogniser dies", 60, died),
 ]

@@ -472,7 +472,9 @@ async def test_the_final_words_of_someone_who_has_left_are_theirs(stack: Stack) 
     assert [(entry["speaker"], entry["text"]) for entry in transcript] == [("user", "I have to go now.")]
 
 
-@pytest.mark.parametrize("measure", [own_words.streams, own_words.broken_off, own_words.early])
+@pytest.mark.parametrize(
+    "measure", [own_words.streams, own_words.broken_off, own_words.early, own_words.beside]
+)
 async def test_words_sent_as_text_are_written_as_sent(
     measure: Callable[[Rig], Coroutine[Any, Any, list[Row]]], rig: Rig
 ) -> None:

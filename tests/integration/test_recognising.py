@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ import pytest
 from agent.audio_files import audio_folder
 from agent.kept_audio import KeptAudio
 from agent.recognising import Recognising
+from agent.recognition import Words
 from agent.recorder import Recorder
 from agent.session.errors import TranscriptionUnavailable
 from agent.session.rooms import SessionInfo
@@ -101,6 +103,56 @@ async def test_a_successor_goes_on_with_what_a_dead_recorder_left(
         await until(lambda: room.files == [])
     assert sorted(room.words) == ["Known.", "Said before.", "Said before."]
     assert room.gaps == []
+
+
+@pytest.mark.parametrize("came", [True, False])
+async def test_an_agents_speech_goes_to_whisper_only_where_its_own_words_do_not_come(
+    pool: Pool, info: SessionInfo, tmp_path: Path, came: bool
+) -> None:
+    decided = asyncio.Event()
+
+    async def own_words() -> bool:
+        await decided.wait()
+        return came
+
+    async with recorded(pool, info, tmp_path, Whisper()) as room:
+        room.recognising.start(SAID, NOISE, None, own_words)
+        await until(lambda: room.files == [".utterance"])  # a successor would find it
+        assert room.words == []
+        decided.set()
+        await until(lambda: room.words and not room.files)
+        (utterance,) = room.recorder.session.utterances
+        told = ("", "data") if came else ("Said before.", "whisper")
+        assert (utterance.text, utterance.source) == told
+        assert room.whisper.asked == (0 if came else 1)
+
+
+async def test_held_speech_whose_sound_is_gone_is_a_gap_of_missing_own_words(
+    pool: Pool, info: SessionInfo, tmp_path: Path
+) -> None:
+    async def own_words() -> bool:
+        await until(lambda: list(audio_folder(tmp_path).glob("*.utterance")))
+        for path in audio_folder(tmp_path).glob("*.utterance"):
+            path.unlink()
+        return False
+
+    async with recorded(pool, info, tmp_path, Whisper()) as room:
+        room.recognising.start(SAID, NOISE, None, own_words)
+        await until(lambda: room.gaps)
+    assert room.gaps == ["own_words_missing"]
+
+
+async def test_what_a_person_says_that_they_said_does_not_stand_for_sound_that_was_kept(
+    pool: Pool, info: SessionInfo, tmp_path: Path
+) -> None:
+    dead = KeptAudio(audio_folder(tmp_path), info, "dead+1", limit=10**9)
+    assert dead.keep(SAID, NOISE)
+    dead.close()
+    own = replace(SAID.heard(Words("I said nothing.", None)), source="data", told="person")
+    async with recorded(pool, info, tmp_path, Whisper()) as room:
+        room.recorder.record(own)
+        await until(lambda: len(room.words) == 2)
+    assert sorted(room.words) == ["I said nothing.", "Said before."]
 
 
 async def test_what_is_refused_is_a_gap_and_not_kept(pool: Pool, info: SessionInfo, tmp_path: Path) -> None:
