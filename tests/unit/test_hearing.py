@@ -68,7 +68,7 @@ class Scene:
     ) -> RemoteTrackPublication:
         self.clock = seconds
         made = publication(self.who, encrypted=encrypted, subscribed=subscribed)
-        self.hearing.turned_on(made, self.who.identity, at(seconds), before_us=False)
+        self.hearing.turned_on(made, self.who, at(seconds), before_us=False)
         return made
 
     def first_sample(self, of: RemoteTrackPublication, seconds: float) -> FirstSample:
@@ -169,6 +169,17 @@ async def test_a_device_that_stops_is_a_gap_from_the_last_packet_to_the_next(sce
     for seconds, silence in ((20, 0.4), (22, 2.4), (24, 4.4), (24.2, 0.1), (26, 0.0)):
         scene.silent(microphone, seconds, silence)
     assert scene.gaps == [("subscribing", 10, 10.1), ("not_received", 19.6, 24.1)]
+
+
+@pytest.mark.parametrize("kind", ["AGENT", "SIP", "INGRESS"])
+async def test_a_program_or_a_telephone_may_send_nothing_while_it_is_silent(scene: Scene, kind: str) -> None:
+    scene.who._info.kind = rtc.ParticipantKind.Value(f"PARTICIPANT_KIND_{kind}")
+    microphone = scene.publish(10)
+    scene.first_sample(microphone, 10.1)
+    for seconds, silence in ((24, 4.4), (24.2, 0.1), (50, 20.0)):
+        scene.silent(microphone, seconds, silence)
+    scene.leave(microphone, 60, CLIENT_LEFT)
+    assert scene.gaps == [("subscribing", 10, 10.1)]
 
 
 async def test_a_pause_is_no_gap(scene: Scene) -> None:
