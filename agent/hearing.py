@@ -25,6 +25,7 @@ TELL_AFTER = timedelta(seconds=30)  # what goes on is told in pieces, lest it be
 DECIDE_AFTER = timedelta(seconds=1)  # a track ends before LiveKit says what became of its publisher
 TICK_SECONDS = 1.0
 
+_PEOPLE = (rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD,)
 _FAREWELL = (
     rtc.DisconnectReason.CLIENT_INITIATED,
     rtc.DisconnectReason.SERVER_SHUTDOWN,
@@ -38,13 +39,15 @@ _FAREWELL = (
 class _Microphone:
     """One that is on since then. `unheard_since`: nothing of it is heard since; None while it is heard.
 
-    `first`: it was not heard at all yet. `why`, where that is known already.
+    `first`: it was not heard at all yet. `why`, where that is known already. `may_pause`: it is a program's
+    or a telephone's, which may send nothing while it has nothing to say.
     """
 
     publication: rtc.RemoteTrackPublication
     identity: str
     since: datetime
     before_us: bool
+    may_pause: bool
     unheard_since: datetime | None
     subscribed_at: datetime | None
     first: bool = True
@@ -77,15 +80,21 @@ class Hearing:
         listen(room, "reconnected", self._reconnected)
 
     def turned_on(
-        self, publication: rtc.RemoteTrackPublication, identity: str, since: datetime, *, before_us: bool
+        self,
+        publication: rtc.RemoteTrackPublication,
+        who: rtc.RemoteParticipant,
+        since: datetime,
+        *,
+        before_us: bool,
     ) -> None:
         """A microphone can be heard from then on, if nothing is in the way."""
         heard = publication.sid in self._ears
         self._on[publication.sid] = _Microphone(
             publication,
-            identity,
+            storable(who.identity),
             since,
             before_us,
+            who.kind not in _PEOPLE,
             unheard_since=None if heard else since,
             subscribed_at=since if publication.subscribed else None,
         )
@@ -169,7 +178,7 @@ class Hearing:
     def _note(self, microphone: _Microphone, since: datetime, until: datetime) -> None:
         """What a recorder before us heard is not missing; nothing was withheld from us before we came."""
         why, first = microphone.why or NOT_RECEIVED, microphone.first
-        if not first and until - since < LEAST:
+        if (why == NOT_RECEIVED and microphone.may_pause) or (not first and until - since < LEAST):
             return
 
         def note(predecessor_until: datetime | None) -> None:

@@ -23,6 +23,7 @@ class _Change:
     """A microphone goes on or off; `before_us`: it was published before we came."""
 
     publication: rtc.RemoteTrackPublication
+    who: rtc.RemoteParticipant
     at: datetime
     on: bool
     before_us: bool = False
@@ -76,18 +77,20 @@ class Microphones:
         if publication.muted or publication.sid in self._on or not _is_microphone(publication, who):
             return
         assert isinstance(publication, rtc.RemoteTrackPublication)
+        assert isinstance(who, rtc.RemoteParticipant)
         self._on.add(publication.sid)
         at = milliseconds(published_at or now())
-        self._soon(who, _Change(publication, at, on=True, before_us=published_at is not None))
+        self._soon(_Change(publication, who, at, on=True, before_us=published_at is not None))
 
     def _off(self, publication: rtc.TrackPublication, who: rtc.Participant) -> None:
         if publication.sid in self._on:
             assert isinstance(publication, rtc.RemoteTrackPublication)
             self._on.remove(publication.sid)
-            self._soon(who, _Change(publication, now(), on=False))
+            assert isinstance(who, rtc.RemoteParticipant)
+            self._soon(_Change(publication, who, now(), on=False))
 
-    def _soon(self, who: rtc.Participant, change: _Change) -> None:
-        identity = storable(who.identity)
+    def _soon(self, change: _Change) -> None:
+        identity = storable(change.who.identity)
         waiting = self._waiting.setdefault(identity, {})
         waiting.pop(change.publication.sid, None)
         waiting[change.publication.sid] = change
@@ -131,7 +134,7 @@ class Microphones:
             self._told.add(publication.sid)
             # What was before a recorder that we replace was last known to live is in its journal.
             self._recorder.when_claimed(lambda until: record(max(at, until or at)))
-            self._hearing.turned_on(publication, identity, at, before_us=change.before_us)
+            self._hearing.turned_on(publication, change.who, at, before_us=change.before_us)
         else:
             self._told.remove(publication.sid)
             record(at)

@@ -68,14 +68,19 @@ class Caller:
         fps: int = 15,
         simulcast: bool = False,
         auto_subscribe: bool = True,
+        e2ee_key: str = "",
     ) -> AsyncIterator["Caller"]:
-        """Join and publish; leave at the end. `role` is the attribute of that name."""
+        """Join and publish; leave at the end. `role` is the attribute of that name.
+
+        With an `e2ee_key` all that it publishes is encrypted end to end.
+        """
         attributes = {**(attributes or {}), **({"role": role} if role else {})}
         who = (identity, name or identity, metadata, attributes, kind)
         admission = token(api_key, api_secret, room_name, *who)
         caller = cls(identity)
         try:
-            await caller._join(sfu_url, admission, rtc.RoomOptions(auto_subscribe=auto_subscribe))
+            options = rtc.RoomOptions(auto_subscribe=auto_subscribe, encryption=_encryption(e2ee_key))
+            await caller._join(sfu_url, admission, options)
             if microphone:
                 await caller.publish(Microphone())
             if camera:
@@ -183,6 +188,10 @@ class Caller:
 
     def _note_disconnected(self, _reason: object) -> None:
         self.left_at = self.left_at or datetime.now(UTC)
+
+
+def _encryption(key: str) -> rtc.E2EEOptions | None:
+    return rtc.E2EEOptions(rtc.KeyProviderOptions(shared_key=key.encode())) if key else None
 
 
 async def call(arguments: argparse.Namespace) -> None:

@@ -15,6 +15,7 @@ from bench.truths import (
     scores,
     tracks,
     video_loss,
+    withheld,
     words,
 )
 from bench.truths.case import Case
@@ -29,6 +30,7 @@ ALL: list[Case] = [
     *coverage.CASES,
     *own_words.CASES,
     *tracks.CASES,
+    *withheld.CASES,
     *first_words.CASES,
     *numbers.CASES,
     *scores.CASES,

@@ -1,5 +1,7 @@
 """Losses told apart by leg, as packets come and sender reports tell how many were sent."""
 
+from dataclasses import replace
+
 import pytest
 
 from agent.session.counters import AudioCounters, InboundCounters, SenderReport
@@ -211,3 +213,53 @@ def test_all_readings_together_tell_every_packet_once() -> None:
             readings.append(line.read())
     readings.append(line.read(last=True))
     assert told(*readings) == (30, 60)
+
+
+def silent(line: Line, *, tail: float, last_packet_at: float) -> InboundCounters:
+    """The counters when nothing has come for so long; all that the decoder gives is concealed."""
+    samples = round(48_000 * tail)
+    counters = line.counters
+    assert counters.audio is not None
+    return replace(
+        counters,
+        timestamp=last_packet_at + tail,
+        last_packet_at=last_packet_at,
+        audio=replace(
+            counters.audio,
+            samples_received=counters.audio.samples_received + samples,
+            concealed_samples=counters.audio.concealed_samples + samples,
+            silent_concealed_samples=samples - 960,
+        ),
+        sender_report=SenderReport(at=last_packet_at + tail - 0.1, packets_sent=500),
+    )
+
+
+def test_a_hole_without_an_end_is_no_loss() -> None:
+    line = Line()
+    line.pass_on(500)
+    line.report()
+    died_at = line.clock
+    for tail in (1.5, 4.5, 7.5):
+        line.losses.note(silent(line, tail=tail, last_packet_at=died_at))
+    assert line.read(last=True) == LostPackets(on_leg=0, upstream=0)
+
+
+def test_a_hole_that_a_report_fell_into_is_told_whole_when_it_ends() -> None:
+    line = Line()
+    line.pass_on(500)
+    line.report()
+    line.losses.note(silent(line, tail=1.5, last_packet_at=line.clock))
+    line.breaks(150, upstream=True)
+    line.pass_on(100)
+    line.report()
+    assert line.read(last=True) == LostPackets(on_leg=0, upstream=150)
+
+
+def test_counters_as_they_were_when_the_last_packet_came() -> None:
+    line = Line()
+    line.pass_on(500)
+    earlier = line.counters
+    line.pass_on(50)
+    until = silent(line, tail=4.0, last_packet_at=line.clock).until_last_packet(earlier)
+    assert (until.timestamp, until.silence) == (line.clock, 0.0)
+    assert until.audio == line.counters.audio
