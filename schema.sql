@@ -108,11 +108,13 @@ alter table workers add column if not exists ready boolean not null default true
 alter table workers add column if not exists report jsonb not null default '{}';
 
 -- Whether a worker lives: by its signs of life (one a second) or, where it missed some, by its connections, which
--- its machine ends with it. Just after a start of PostgreSQL nobody may be connected yet.
+-- its machine ends with it. While PostgreSQL was away nobody could give any, and just after its start nobody may be
+-- connected yet.
 create or replace function worker_lives(worker text, seen_at timestamptz, dead_after double precision)
 returns boolean language sql stable as $$
     select case
-        when seen_at is null or seen_at <= now() - make_interval(secs => dead_after) then false
+        when seen_at is null
+             or greatest(seen_at, pg_postmaster_start_time()) <= now() - make_interval(secs => dead_after) then false
         when seen_at > now() - interval '2 seconds' then true
         when pg_postmaster_start_time() > now() - interval '10 seconds' then true
         else exists (select from pg_stat_activity a where a.application_name = left(worker, 63))

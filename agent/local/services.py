@@ -7,11 +7,13 @@ from typing import Any
 from pydantic import SecretStr
 
 from agent.local.postgres import EmbeddedPostgres
+from agent.local.processes import LOOPBACK, free_port
 from agent.local.sfu import SfuServer
 from agent.local.whisper import WhisperServer
 from agent.private import private_folder
 from agent.settings import Settings
 
+WEBHOOK_PATH = "/livekit/webhook"  # `agent.webhooks`, which is slow to import
 Say = Callable[[str], None]
 
 
@@ -37,7 +39,8 @@ def local_services(settings: Settings, say: Say) -> Iterator[Settings]:
 
 
 def _start_sfu(settings: Settings, say: Say, running: ExitStack) -> Callable[[], dict[str, Any]]:
-    server = SfuServer(settings.recorder_data_dir)
+    port = settings.recorder_http_port or free_port()
+    server = SfuServer(settings.recorder_data_dir, webhook=f"http://{LOOPBACK}:{port}{WEBHOOK_PATH}")
     say("starting a LiveKit server …")
     running.callback(server.stop)
     server.spawn()
@@ -49,6 +52,7 @@ def _start_sfu(settings: Settings, say: Say, running: ExitStack) -> Callable[[],
             "livekit_url": sfu.url,
             "livekit_api_key": sfu.api_key,
             "livekit_api_secret": SecretStr(sfu.api_secret),
+            "recorder_http_port": port,
         }
 
     return wait

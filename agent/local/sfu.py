@@ -54,6 +54,7 @@ class SfuServer:
     `overrides` go over our configuration, section by section: `{"room": {"departure_timeout": 3}}`.
     Servers with the same `redis` (host:port) are the nodes of one LiveKit; these share a `key_file`. LiveKit
     answers pages of any site (CORS): the secret in it, made for this machine, is what keeps them out.
+    `webhook`: where it tells of its rooms.
     """
 
     def __init__(
@@ -63,8 +64,10 @@ class SfuServer:
         port: int | None = None,
         redis: str | None = None,
         key_file: Path | None = None,
+        webhook: str | None = None,
         overrides: Mapping[str, Any] | None = None,
     ) -> None:
+        self._webhook = webhook
         self._data_dir = data_dir
         self.key_file = key_file or data_dir / KEY_FILE
         self._redis = redis
@@ -130,6 +133,9 @@ class SfuServer:
             "key_file": str(self.key_file.resolve()),
             "logging": {"level": "warn"},
         }
+        if self._webhook:
+            key, _ = api_key(self.key_file)
+            configuration["webhook"] = {"api_key": key, "urls": [self._webhook]}
         if self._redis:
             configuration["redis"] = {"address": self._redis}
         for section, values in self._overrides.items():

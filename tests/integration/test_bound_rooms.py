@@ -12,6 +12,8 @@ from uuid import UUID, uuid4
 import pytest
 from livekit import api
 
+from agent.local.postgres import EmbeddedPostgres
+from agent.local.sfu import SfuServer
 from agent.recorder import Recorder
 from agent.replay import replay
 from agent.session.census import FRESH
@@ -19,11 +21,12 @@ from agent.session.errors import BoundToAnother
 from agent.session.events import ParticipantJoined
 from agent.session.rooms import SessionInfo
 from agent.spool import Spool
-from bench.stack import Stack, connected, new_room, until
+from bench.stack import Stack, connected, new_room, running_stack, until
 from db.binding import bound, sessions_of_rooms
 from db.lease import Lease, claim, release
 from db.pool import Pool
 from db.sessions import purge_journal
+from tests.conftest import QUICK_ROOMS
 
 T0 = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
 JOINED = ParticipantJoined(at=T0, identity="student", participant_sid="PA_1", name="Sam", role="student")
@@ -197,3 +200,27 @@ async def test_metadata_that_change_bring_no_second_session_nor_a_second_recorde
         "completed",
         '["Before it was killed.", "After another came."]',
     )
+
+
+@pytest.mark.slow
+async def test_a_restarted_livekit_server_brings_no_second_session_of_a_room_whose_name_tells_none(
+    postgres_of_its_own: EmbeddedPostgres, whisper_url: str, tmp_path: Path
+) -> None:
+    server, room = SfuServer(tmp_path / "sfu", overrides=QUICK_ROOMS), "coaching-tuesday"
+    try:
+        with running_stack(server.start(), postgres_of_its_own, whisper_url, tmp_path / "recorder") as stack:
+            async with stack.joining(room, "student-1") as student:
+                await until(lambda: stack.log("session_claimed", room=room))
+                await stack.tell(student, "Before the server was restarted.")
+                server.kill()
+                server.start()
+                await until(lambda: stack.log("room_moved"))
+                await until(lambda: student.connected)
+                await stack.tell(student, "After it was.")
+                await compared_again(stack)
+                await compared_again(stack)
+            (session_id,) = {line["session_id"] for line in stack.log("session_claimed")}
+            await until(lambda: stack.log("session_finished", session_id=session_id))
+            assert await sessions_in(stack, room) == [UUID(session_id)]
+    finally:
+        server.stop()

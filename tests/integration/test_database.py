@@ -494,6 +494,29 @@ async def test_two_workers_that_act_at_once_start_one_recorder(pool: Pool) -> No
     assert await fleet.note_start(pool, "RM_1", "second") == 2
 
 
+async def test_a_new_room_is_started_once_and_never_beside_a_recorder(pool: Pool) -> None:
+    both = [fleet.note_first_start(pool, "RM_1", "coaching-1", worker) for worker in ("first", "second")]
+    assert sorted(await asyncio.gather(*both)) == [False, True]
+    session = info()
+    lease = await claimed(pool, session, "first")
+    assert not await fleet.note_first_start(pool, session.room_sid, "coaching-of-that-time", "second")
+    restarted = ("RM_restarted", session.room_name, "second")
+    assert not await fleet.note_first_start(pool, *restarted)
+    await release(pool, lease)
+    assert await fleet.note_first_start(pool, *restarted)
+
+
+async def test_of_the_workers_that_are_ready_each_knows_who_starts_recorders(pool: Pool) -> None:
+    await fleet.beat(pool, "own", 3, ready=True, report={"max_rooms": 10, "dispatch": "own"})
+    await fleet.beat(pool, "of-the-release-before", 1, ready=True, report={"max_rooms": 8})
+    await fleet.beat(pool, "full", 8, ready=False, report={"max_rooms": 8, "dispatch": "own"})
+    others = await fleet.beat(pool, "another", 0, ready=True)
+    assert sorted(others, key=lambda other: other.worker) == [
+        fleet.Other("of-the-release-before", 7, starts=False),
+        fleet.Other("own", 7, starts=True),
+    ]
+
+
 async def test_a_worker_that_missed_a_sign_of_life_lives_as_long_as_it_is_connected(
     dsn: str, pool: Pool
 ) -> None:
@@ -516,6 +539,21 @@ async def test_a_worker_that_missed_a_sign_of_life_lives_as_long_as_it_is_connec
     assert await lives()
 
 
+async def test_a_worker_is_not_dead_for_what_it_could_not_tell_while_the_database_was_away(
+    dsn: str, pool: Pool
+) -> None:
+    """Last seen an hour before the database began: it has as long as any other to be seen again."""
+    connected = await open_pool(dsn, name="worker-a")
+    await connected.fetchval("select 1")
+    lives = "select worker_lives('worker-a', pg_postmaster_start_time() - interval '1 hour', $1)"
+    age = await pool.fetchval(
+        "select extract(epoch from now() - pg_postmaster_start_time())::double precision"
+    )
+    assert await pool.fetchval(lives, age + 60)
+    assert not await pool.fetchval(lives, age)
+    connected.terminate()
+
+
 async def dies(lives: Callable[[], Awaitable[bool]]) -> bool:
     return not await lives()
 
@@ -529,6 +567,8 @@ async def test_only_starts_in_vain_are_counted(pool: Pool) -> None:
 
 
 async def test_a_start_whose_job_or_worker_is_gone_is_not_waited_for(pool: Pool) -> None:
+    older = f"select pg_postmaster_start_time() < now() - make_interval(secs => {2 * fleet.DEAD_SECONDS})"
+    await until(lambda: pool.fetchval(older))  # until then nobody is dead for not being seen
     for worker in ("first", "second"):
         await fleet.beat(pool, worker, 0, ready=True)
     await fleet.note_start(pool, "RM_1", "first")

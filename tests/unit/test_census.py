@@ -1,7 +1,10 @@
 """Which rooms need a recorder, and which sessions an end."""
 
+from collections import Counter
 from math import inf
 from uuid import UUID, uuid4
+
+import pytest
 
 from agent.session.census import (
     ATTEMPTS,
@@ -12,6 +15,7 @@ from agent.session.census import (
     given_up,
     needs_a_look,
     next_look,
+    turn_of,
     without_recorder,
 )
 from tests.unit.builders import SESSION_ID
@@ -105,3 +109,23 @@ def test_a_session_without_room_and_recorder_is_abandoned() -> None:
     (fresh,) = held(alive=False, unseen=2).values()
     assert abandoned([], [lost, alive, fresh], after=after) == [lost]
     assert abandoned(["RM_1"], [lost], after=after) == []
+
+
+def test_of_new_rooms_each_worker_has_its_share_by_how_many_it_has_free() -> None:
+    rooms = [f"RM_{number}" for number in range(2000)]
+    shares = Counter(turn_of(sid, {"a": 10, "b": 10, "c": 20}) for sid in rooms)
+    assert shares["a"] == pytest.approx(500, abs=80)
+    assert shares["b"] == pytest.approx(500, abs=80)
+    assert shares["c"] == pytest.approx(1000, abs=100)
+
+
+def test_a_worker_that_comes_or_goes_changes_only_whose_rooms_are_its_own() -> None:
+    rooms = [f"RM_{number}" for number in range(200)]
+    before = {sid: turn_of(sid, {"a": 10, "b": 10, "c": 10}) for sid in rooms}
+    after = {sid: turn_of(sid, {"b": 10, "a": 10}) for sid in rooms}
+    assert {sid for sid in rooms if before[sid] != after[sid]} == {s for s in rooms if before[s] == "c"}
+
+
+def test_a_room_is_for_the_only_worker_even_a_full_one_and_for_nobody_where_there_is_none() -> None:
+    assert turn_of("RM_1", {"a": 0}) == "a"
+    assert turn_of("RM_1", {}) is None

@@ -41,6 +41,20 @@ def test_else_the_rooms_sid_does_always_in_the_same_way() -> None:
     assert session_info("coaching-tuesday", "RM_2", "", "coaching-")[0].session_id != info.session_id
 
 
+@pytest.mark.parametrize(
+    ("name", "metadata", "source"),
+    [
+        (f"coaching-{IN_NAME}", json.dumps({"session_id": IN_METADATA}), "metadata"),
+        (f"coaching-{IN_NAME}", json.dumps({"session_id": "not a UUID"}), "name"),
+        (f"coaching-{IN_NAME}", json.dumps({"layout": "grid"}), "name"),
+        ("coaching-tuesday", json.dumps({"layout": "grid"}), "sid"),
+        ("coaching-tuesday", "{not JSON", "sid"),
+    ],
+)
+def test_it_is_known_where_the_session_is_named(name: str, metadata: str, source: str) -> None:
+    assert session_info(name, "RM_1", metadata, "coaching-")[0].id_from == source
+
+
 def test_without_a_prefix_the_whole_name_may_be_the_session() -> None:
     assert session_info(IN_NAME, "RM_1", "", "")[0].session_id == UUID(IN_NAME)
 
