@@ -62,7 +62,7 @@ stubborn_until = [0.0]
 
 
 @pytest.mark.parametrize(
-    "hanging", ["_text_streams", "_messages", "_quality", "_transcription", "an ear", "_answers"]
+    "hanging", ["_text_streams", "_session_end", "_kept", "_quality", "_transcription", "an ear", "_answers"]
 )
 @pytest.mark.parametrize("work", [never, deaf_to_everything])
 async def test_a_step_that_hangs_keeps_no_session_from_being_saved(
@@ -76,7 +76,7 @@ async def test_a_step_that_hangs_keeps_no_session_from_being_saved(
     job = Job(sfu, name, sid)
     recorder = Recorder(SessionInfo(session_id, name, sid), pool, tmp_path)
     settings = Settings(_env_file=None, recorder_transcription_grace=0, recorder_spool_dir=tmp_path)
-    recording = RoomRecording(cast("JobContext", job), recorder, Whisper(), settings)
+    recording = RoomRecording(cast("JobContext", job), recorder, Whisper(), settings, pool)
     async with Caller.joining(sfu.url, sfu.api_key, sfu.api_secret, name, "student-1"):
         assert await recording.begin()
         await until(recording._transcription._listening_ears)
