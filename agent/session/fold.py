@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from agent.session.bounds import MOST, OWN_WORDS_REFUSED, beyond, size_of
 from agent.session.connection import QualityState, states_of
 from agent.session.coverage import Known, coverage
 from agent.session.events import (
@@ -90,6 +91,8 @@ class Session:
     _endings: list[SessionEnded] = field(default_factory=list)
     _told: dict[str | None, _Told] = field(default_factory=dict)  # by identity
     _attendance: tuple[SessionInfo, Attendance] | None = None
+    _size: int = 0  # of all own words
+    _refusal: tuple[int, set[int]] = field(default_factory=lambda: (0, set()))  # at which size, and which
 
     def apply(self, event: Event) -> bool:
         """Take the event in; False when it was known already."""
@@ -111,6 +114,7 @@ class Session:
                 self._endings.append(event)
                 self._attendance = None
             case _:
+                self._size += size_of(event) if isinstance(event, UtteranceHeard) else 0
                 _keep(self._told.setdefault(event.identity, _Told()), event)
         return True
 
@@ -218,16 +222,36 @@ class Session:
     def _missing(self, identity: str | None) -> list[GapNoted]:
         if identity is None:
             return self._of(None).gaps
+        refused = self._refused(identity)
         noted = self._of(identity).gaps
-        return [*joined(missing(identity, self._said(identity), self._states(identity), noted))]
+        of_words = joined(missing(identity, self._said(identity), self._states(identity), noted))
+        return [*of_words, *([refused] if refused else [])]
 
     def _said(self, identity: str | None) -> list[UtteranceHeard]:
         """Their utterances, own words within their stays; of whom nobody saw, as they are."""
-        utterances, stays = self._of(identity).utterances, self._attended().of.get(identity or "")
+        beyond = self._beyond()
+        utterances = [u for u in self._of(identity).utterances if not beyond or id(u) not in beyond]
+        stays = self._attended().of.get(identity or "")
         if not stays:
             return utterances
         there = presence(stays)
         return [clipped(utterance, there) for utterance in utterances]
+
+    def _beyond(self) -> set[int]:
+        """Own words, by `id`, that are more than a record can hold."""
+        if self._refusal[0] != self._size:
+            own = (u for u in self.utterances if u.source == "data" and u.text)
+            self._refusal = self._size, beyond(own) if self._size > MOST else set()
+        return self._refusal[1]
+
+    def _refused(self, identity: str) -> GapNoted | None:
+        """From the first to the last of their own words that the record cannot hold."""
+        beyond = self._beyond()
+        refused = [u for u in self._of(identity).utterances if id(u) in beyond] if beyond else []
+        if not refused:
+            return None
+        begin, until = min(u.at for u in refused), max(u.end for u in refused)
+        return GapNoted(at=begin, until=until, what="transcript", reason=OWN_WORDS_REFUSED, identity=identity)
 
     def _present(self, identity: str) -> list[Span]:
         last = self.last_evidence
