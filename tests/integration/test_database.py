@@ -42,6 +42,7 @@ TABLES = {
     "session_events",
     "workers",
     "recorder_starts",
+    "room_visits",
     "session_viewers",
     "access_log",
     "signed_out",
