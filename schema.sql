@@ -51,6 +51,8 @@ create table if not exists video_participants (
     joined_at       timestamptz not null default now(),
     left_at         timestamptz
 );
+-- `agent`; null: a person, or from before that was told.
+alter table video_participants add column if not exists kind text;
 create index if not exists video_participants_by_session on video_participants (session_id, joined_at);
 
 create table if not exists quality_readings (

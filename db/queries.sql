@@ -189,16 +189,17 @@ with renewed as (
     on conflict do nothing
 ), stayed as (
     insert into video_participants as p (participant_id, session_id, user_id, identity, participant_sid, name, role,
-                                         joined_at, left_at)
+                                         kind, joined_at, left_at)
     select s.participant_id, ours.session_id, s.user_id, s.identity, s.participant_sid, s.name, s.role,
-           s.joined_at, s.left_at
+           s.kind, s.joined_at, s.left_at
     from ours, jsonb_populate_recordset(null::video_participants, $10) s
     on conflict (participant_id) do update
     set joined_at = least(p.joined_at, excluded.joined_at),
         left_at = coalesce(excluded.left_at, p.left_at),
         user_id = coalesce(excluded.user_id, p.user_id),
         name = excluded.name,
-        role = excluded.role
+        role = excluded.role,
+        kind = excluded.kind
 )
 select exists (select from ours)
 

@@ -115,6 +115,7 @@ def _stay(session_id: UUID, stay: Stay) -> dict[str, str | None]:
         "participant_sid": joined.participant_sid,
         "name": joined.name,
         "role": joined.role,
+        "kind": joined.kind,
         "joined_at": joined.at.isoformat(),
         "left_at": stay.left_at.isoformat() if stay.left_at else None,
     }

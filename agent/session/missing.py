@@ -36,14 +36,15 @@ def missing(
     """
     told = with_words(utterances)
     played = {(u.at, u.end) for u in utterances if u.track is not None}
+    known = list(told)
     for gap in noted:
-        if gap.reason not in SPEECH_WITHOUT_WORDS:
+        missed = Span(gap.at, gap.until)
+        if gap.reason not in SPEECH_WITHOUT_WORDS or (gap.track and (gap.at, gap.until) not in played):
             yield gap
         elif (gap.at, gap.until) not in played:
-            rest = rest_of(Span(gap.at, gap.until), told) if gap.track is None else [Span(gap.at, gap.until)]
-            yield from (replace(gap, at=part.begin, until=part.end) for part in rest)
-    known = [Span(gap.at, gap.until) for gap in noted if gap.reason in SPEECH_WITHOUT_WORDS]
-    never_sent = without(_without_text(u for u in utterances if u.track is None), [*told, *known])
+            known.append(missed)
+            yield from (replace(gap, at=rest.begin, until=rest.end) for rest in rest_of(missed, told))
+    never_sent = without(_without_text(u for u in utterances if u.track is None), known)
     lost = [Span(state.begin, state.end) for state in states if state.quality == "lost"]
     for reason, spans in ((OWN_WORDS_MISSING, never_sent), (CONNECTION_LOST, lost)):
         for span in spans:

@@ -40,7 +40,12 @@ def _stays(rows: list[Row]) -> Iterator[Event]:
         who = {"identity": row["identity"], "participant_sid": row["participant_sid"]}
         user_id = str(row["user_id"]) if row["user_id"] else None
         yield ParticipantJoined(
-            at=row["joined_at"], name=row["name"], role=row["role"], user_id=user_id, **who
+            at=row["joined_at"],
+            name=row["name"],
+            role=row["role"],
+            user_id=user_id,
+            kind=row["kind"],
+            **who,
         )
         if row["left_at"]:
             yield ParticipantLeft(at=row["left_at"], **who)

@@ -77,8 +77,8 @@ def _ending(valid: Sequence[SessionEnded], alone_since: datetime | None) -> Sess
     """Whoever lingers after a participant ended the session moves its end, not its reason."""
     if not valid:
         return None
-    in_time = [e for e in valid if alone_since is None or e.at <= alone_since]
-    told = in_time or valid[:1]
+    seen = [e for e in valid if alone_since and e.at <= alone_since and e.reason != RECORDER_LOST]
+    told = seen or (valid[-1:] if alone_since else valid)
     asked = next((e for e in told if e.reason == ENDED_BY_PARTICIPANT), told[-1])
     at = valid[-1].at if alone_since is None else min(valid[-1].at, alone_since)
     return SessionEnded(at=at, reason=asked.reason)

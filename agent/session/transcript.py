@@ -6,7 +6,7 @@ there are both, and of a person's own words it is known whether their like was h
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -81,7 +81,7 @@ class Line:
 
 def in_order(utterances: Iterable[UtteranceHeard]) -> list[Line]:
     """Utterances by the time they began; of what was heard and sent alike, what was sent."""
-    everything = sorted(utterances, key=_order)
+    everything = list(_once(sorted(utterances, key=_order)))
     voices: dict[str, list[UtteranceHeard]] = {}
     for utterance in everything:
         if utterance.track is None:  # what they play to the room is none of their words
@@ -91,6 +91,15 @@ def in_order(utterances: Iterable[UtteranceHeard]) -> list[Line]:
     for said in voices.values():
         _compare(said, confirmed, dropped)
     return [Line(u, confirmed=id(u) in confirmed) for u in everything if id(u) not in dropped]
+
+
+def _once(ordered: Iterable[UtteranceHeard]) -> Iterator[UtteranceHeard]:
+    """Own words of whatever claimed times that stand at the same time in the record are one."""
+    before = None
+    for utterance in ordered:
+        if utterance.source == "whisper" or utterance != before:
+            yield utterance
+        before = utterance
 
 
 def _compare(said: Sequence[UtteranceHeard], confirmed: set[int], dropped: set[int]) -> None:
@@ -111,9 +120,8 @@ def _compare(said: Sequence[UtteranceHeard], confirmed: set[int], dropped: set[i
 
 
 def _order(u: UtteranceHeard) -> tuple[object, ...]:
-    told = "" if u.confirmed is None else str(u.confirmed)
-    source = (u.source, u.track or "", u.told or "", u.sent_by or "", told)
-    return u.at, u.identity, *source, u.end, u.text, u.language or ""
+    what = (u.at, u.identity, u.source, u.end, u.track or "", u.text, u.language or "")
+    return *what, u.told or "", u.sent_by or "", str(u.confirmed)
 
 
 def _what(u: UtteranceHeard) -> tuple[object, ...]:

@@ -39,6 +39,7 @@ def record_of(session: Session) -> dict[str, Any]:
                 "user_id": stay.joined.user_id,
                 "name": stay.joined.name,
                 "role": stay.joined.role,
+                "kind": stay.joined.kind,
                 "joined_at": stay.joined.at,
                 "left_at": stay.left_at,
             }
