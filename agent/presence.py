@@ -6,7 +6,6 @@ Handlers never raise: the SDK would log the whole event, and events carry what p
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from typing import get_args
 from uuid import UUID
@@ -22,14 +21,12 @@ from agent.session.events import (
     ConnectionQualityChanged,
     GapNoted,
     ParticipantJoined,
-    ParticipantLeft,
     Role,
-    SessionEnded,
     milliseconds,
 )
-from agent.session.fold import ROOM_CLOSED, ROOM_EMPTY
 from agent.session.rooms import role_of, storable, user_id_of
 from agent.session.user_ids import DEFAULT_NAMESPACE
+from agent.stays import Stays
 from db.visits import Visit
 
 log = structlog.stdlib.get_logger()
@@ -71,16 +68,12 @@ class Presence:
         on_empty: Callable[[], None],
         namespace: UUID = DEFAULT_NAMESPACE,
     ) -> None:
+        self.stays = Stays(recorder, on_empty)
         self._room = room
         self._recorder = recorder
-        self._on_empty = on_empty
         self._namespace = namespace  # of user ids that are no UUIDs
-        self._present: dict[str, str] = {}  # participant_sid -> identity
-        self._told: dict[str, ParticipantJoined] = {}  # what was last told of each, by participant_sid
         # Of whom not more is told for a moment.
         self._telling: dict[str, tuple[asyncio.TimerHandle, rtc.RemoteParticipant]] = {}
-        self._known: set[str] = set()  # every stay that we know of
-        self.unseen: set[str] = set()  # those of the present whom our connection does not show yet
         self._cut_off_since: datetime | None = None
         self._over = asyncio.Event()  # our connection to the room has ended
         listen(room, "participant_connected", self._connected)
@@ -97,54 +90,30 @@ class Presence:
         """Whoever was in the room before us gets no `participant_connected`."""
         for participant in self._room.remote_participants.values():
             self._connected(participant)
-        self._recorder.when_claimed(lambda _until: self._note_those_who_left_meanwhile())
-
-    @property
-    def known(self) -> set[str]:
-        """Every stay that is noted, by participant_sid."""
-        return self._known | {stay.joined.participant_sid for stay in self._recorder.session.stays}
+        self._recorder.when_claimed(lambda _until: self.stays.left_meanwhile(self._recorder.began_at))
 
     def visited(self, visit: Visit) -> None:
         """LiveKit tells of a stay, or its end, that our connection does not show, or not yet."""
         sid, left_at = visit.participant_sid, visit.left_at
-        if sid not in self.known:
-            self._present[sid] = visit.identity
-            self.unseen.add(sid)
-            self._note(
-                ParticipantJoined(
-                    at=milliseconds(visit.joined_at),
-                    identity=visit.identity,
-                    participant_sid=sid,
-                    name=visit.name,
-                    role=visit.role,
-                    user_id=visit.user_id or self._user_id(visit.identity, {}),
-                    kind="agent" if visit.is_agent else None,
-                )
+        if sid not in self.stays.known:
+            join = ParticipantJoined(
+                at=milliseconds(visit.joined_at),
+                identity=visit.identity,
+                participant_sid=sid,
+                name=visit.name,
+                role=visit.role,
+                user_id=visit.user_id or self._user_id(visit.identity, {}),
+                kind="agent" if visit.is_agent else None,
             )
-            log.info("participant_joined", identity=visit.identity, role=visit.role, unseen=True)
+            self.stays.tell(join, unseen=True)
             left_at = left_at or (now() if self._over.is_set() else None)
-        if left_at is not None and sid in self.unseen:
-            self._note_leave(sid, milliseconds(max(left_at, visit.joined_at)))
+        if left_at is not None:
+            self.gone(sid, milliseconds(left_at))
 
     def gone(self, participant_sid: str, at: datetime) -> None:
         """Somebody whom our connection never showed is there no more."""
-        if participant_sid in self.unseen:
-            self._note_leave(participant_sid, max(at, self._told[participant_sid].at))
-
-    def _note_those_who_left_meanwhile(self) -> None:
-        """Whom a recorder before us saw come, and nobody saw leave: they were gone when we came."""
-        gone = [
-            s.joined for s in self._recorder.session.present if s.joined.participant_sid not in self._present
-        ]
-        at = self._recorder.began_at
-        for join in gone:
-            sid = join.participant_sid
-            self._recorder.record(
-                ParticipantLeft(at=max(at, join.at), identity=join.identity, participant_sid=sid)
-            )
-        was_person = any(join.kind != "agent" for join in gone)
-        if gone and not self._people() and (was_person or self._only_agents_ever()):
-            self._recorder.record(SessionEnded(at=at, reason=ROOM_EMPTY))
+        if participant_sid in self.stays.unseen:
+            self.stays.left(participant_sid, at)
 
     def room_names_another(self) -> None:
         """The room's metadata name another user now: whose identity stands for them is the student."""
@@ -154,52 +123,24 @@ class Presence:
     def _connected(self, participant: rtc.RemoteParticipant) -> None:
         if not is_recorded(participant):
             return
-        if participant.sid in self._present:
-            if participant.sid in self.unseen:  # noted already
-                self.unseen.discard(participant.sid)
-                self._told_more(participant)
-            return
-        self._present[participant.sid] = participant.identity
-        self._note_stay(participant)
-        log.info("participant_joined", identity=participant.identity, role=role_in_room(participant))
+        if participant.sid not in self.stays:
+            self.stays.tell(self._join_of(participant))
+        elif participant.sid in self.stays.unseen:
+            self.stays.unseen.discard(participant.sid)
+            self._told_more(participant)
 
     def _disconnected(self, participant: rtc.RemoteParticipant) -> None:
         """While we are cut off the SDK drops everybody: who has left is seen when we are back."""
-        if self._cut_off_since is None and participant.sid in self._present:
-            self._note_leave(participant.sid, max(now(), _joined_at(participant)))
-
-    def _note_leave(self, participant_sid: str, at: datetime) -> None:
-        self._tell_now(participant_sid)
-        identity = self._present.pop(participant_sid)
-        self.unseen.discard(participant_sid)
-        told = self._told.pop(participant_sid, None)
-        self._recorder.record(
-            ParticipantLeft(at=at, identity=storable(identity), participant_sid=participant_sid)
-        )
-        log.info("participant_left", identity=identity)
-        was_agent = told is not None and told.kind == "agent"
-        if not self._people() and (not was_agent or self._only_agents_ever()):
-            self._recorder.record(SessionEnded(at=at, reason=ROOM_EMPTY))
-            self._on_empty()
-
-    def _people(self) -> bool:
-        """Whether somebody is there who is no agent: an agent alone holds no session."""
-        told = (self._told.get(sid) for sid in self._present)
-        return any(join is None or join.kind != "agent" for join in told)
-
-    def _only_agents_ever(self) -> bool:
-        """A room without people ends with its last agent."""
-        return not self._present and self._never_a_person()
-
-    def _never_a_person(self) -> bool:
-        return all(stay.joined.kind == "agent" for stay in self._recorder.session.stays)
+        if self._cut_off_since is None and participant.sid in self.stays:
+            self._tell_now(participant.sid)
+            self.stays.left(participant.sid, now())
 
     def _told_more(self, participant: rtc.Participant) -> None:
         """Once a second at most: a participant can change what they are called a thousand times."""
         sid = participant.sid
-        if sid in self._telling or sid not in self._present:
+        if sid in self._telling or sid not in self.stays:
             return
-        if isinstance(participant, rtc.RemoteParticipant) and self._note_stay(participant):
+        if isinstance(participant, rtc.RemoteParticipant) and self.stays.tell(self._join_of(participant)):
             timer = asyncio.get_running_loop().call_later(TELL_SECONDS, self._tell_latest, participant)
             self._telling[sid] = timer, participant
 
@@ -212,37 +153,26 @@ class Presence:
         if (telling := self._telling.pop(participant_sid, None)) is not None:
             timer, participant = telling
             timer.cancel()
-            self._note_stay(participant)
+            self.stays.tell(self._join_of(participant))
 
-    def _note_stay(self, participant: rtc.RemoteParticipant) -> bool:
-        """Only what is new of them: agents change attributes that say nothing to us at every turn."""
-        return self._note(
-            ParticipantJoined(
-                at=_joined_at(participant),
-                identity=storable(participant.identity),
-                participant_sid=participant.sid,
-                name=storable(participant.name),
-                role=role_in_room(participant),
-                user_id=self._user_id(participant.identity, participant.attributes),
-                kind="agent" if _is_agent(participant) else None,
-            )
+    def _join_of(self, participant: rtc.RemoteParticipant) -> ParticipantJoined:
+        """What there is to tell of them: agents change attributes that say nothing to us at every turn."""
+        return ParticipantJoined(
+            at=milliseconds(participant.joined_at or now()),
+            identity=storable(participant.identity),
+            participant_sid=participant.sid,
+            name=storable(participant.name),
+            role=role_in_room(participant),
+            user_id=self._user_id(participant.identity, participant.attributes),
+            kind="agent" if _is_agent(participant) else None,
         )
-
-    def _note(self, join: ParticipantJoined) -> bool:
-        """Whether that was new."""
-        self._known.add(join.participant_sid)
-        if self._told.get(join.participant_sid) == join:
-            return False
-        self._told[join.participant_sid] = join
-        self._recorder.record(replace(join, observed=now()))
-        return True
 
     def _user_id(self, identity: str, attributes: dict[str, str]) -> str | None:
         student = self._recorder.session.info.user_id
         return user_id_of(identity, attributes, self._namespace, student=student)
 
     def _quality_changed(self, participant: rtc.Participant | None, quality: rtc.ConnectionQuality) -> None:
-        if participant is None or participant.sid not in self._present:
+        if participant is None or participant.sid not in self.stays:
             return
         word = rtc.ConnectionQuality(quality).name.removeprefix("QUALITY_").lower()
         for known in get_args(ConnectionQuality):
@@ -256,7 +186,7 @@ class Presence:
 
         LiveKit tells the job to end and the room that it is closed over two connections: either may be first.
         """
-        if self._present:
+        if self.stays:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), within)
 
@@ -266,15 +196,8 @@ class Presence:
         self._note_cut_off()
         for sid in list(self._telling):
             self._tell_now(sid)
-        if reason not in _CLOSED or not self._present:
-            return
-        at, ends = now(), self._people() or self._never_a_person()
-        for sid, identity in self._present.items():
-            self._recorder.record(ParticipantLeft(at=at, identity=storable(identity), participant_sid=sid))
-        self._present.clear()
-        self.unseen.clear()
-        if ends:
-            self._recorder.record(SessionEnded(at=at, reason=ROOM_CLOSED))
+        if reason in _CLOSED:
+            self.stays.closed(now())
 
     def _reconnecting(self) -> None:
         """Perhaps several times, until the SDK is back or gives up."""
@@ -291,8 +214,10 @@ class Presence:
         if since is not None:
             log.info("recorder_reconnected")
             here = {participant.sid for participant in self._room.remote_participants.values()}
-            for participant_sid in [sid for sid in self._present if sid not in here | self.unseen]:
-                self._note_leave(participant_sid, since)
+            for participant_sid in self.stays:
+                if participant_sid not in here | self.stays.unseen:
+                    self._tell_now(participant_sid)
+                    self.stays.left(participant_sid, since)
         self.note_those_already_here()
 
     def _note_cut_off(self) -> datetime | None:
@@ -307,7 +232,3 @@ class Presence:
 
 def _is_agent(participant: rtc.RemoteParticipant) -> bool:
     return participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
-
-
-def _joined_at(participant: rtc.RemoteParticipant) -> datetime:
-    return milliseconds(participant.joined_at or now())

@@ -54,10 +54,10 @@ class Visits:
         """Look, every second or three, and at once when somebody unseen is at work; until cancelled."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(ASK_SECONDS if self._presence.unseen else READ_SECONDS):
+                async with asyncio.timeout(ASK_SECONDS if self._presence.stays.unseen else READ_SECONDS):
                     await self._ask.wait()
             try:
-                if self._ask.is_set() or self._presence.unseen:
+                if self._ask.is_set() or self._presence.stays.unseen:
                     self._ask.clear()
                     await self._look()
                 await self.take_in()
@@ -71,8 +71,8 @@ class Visits:
             return
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                room_sid, unseen = self._recorder.session.info.room_sid, list(self._presence.unseen)
-                told = await visits_of(self._pool, room_sid, list(self._presence.known), unseen)
+                room_sid, unseen = self._recorder.session.info.room_sid, list(self._presence.stays.unseen)
+                told = await visits_of(self._pool, room_sid, list(self._presence.stays.known), unseen)
         except Exception as error:
             self._complain("database", error)
             return
@@ -98,7 +98,7 @@ class Visits:
         visits = {visit.participant_sid: visit for visit in there if visit is not None}
         for visit in visits.values():
             self._presence.visited(visit)
-        missed = self._presence.unseen - visits.keys()
+        missed = self._presence.stays.unseen - visits.keys()
         for sid in missed & self._missed.keys():
             self._presence.gone(sid, self._missed[sid])
         self._missed = {sid: now() for sid in missed}

@@ -8,12 +8,13 @@ size of the row and how long its save took; exit code 1 where that is more than 
 
 import asyncio
 import random
+import signal
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,12 +23,15 @@ from uuid import UUID
 import typer
 
 from agent.demo.caller import Caller
+from agent.local.postgres import EmbeddedPostgres
 from agent.local.sfu import run_sfu
 from bench.command import Markdown, help_of, new_app, print_table, run, say
 from bench.procfs import read_cpu, read_pss
 from bench.stack import Stack, connected, new_room, running_stack, until
+from db.pool import migrate
 
 PROMISED_MB, PROMISED_ROW_MB, PROMISED_SECONDS = 20.0, 8.0, 5.0
+NO_WHISPER = "http://127.0.0.1:9/v1"  # nobody speaks
 HONEST_EVERY = 2.0  # seconds
 app = new_app()
 
@@ -55,14 +59,8 @@ def hostile(
     per_second: Annotated[float, typer.Option(min=0, help="How many each second; 0 = as fast as it can")] = 0,
     markdown: Markdown = False,
 ) -> None:
-    from tests.conftest import migrated_postgres  # noqa: PLC0415
-
-    with (
-        tempfile.TemporaryDirectory(prefix="bench-hostile-") as folder,
-        migrated_postgres() as postgres,
-        run_sfu(Path(folder) / "sfu", overrides={"room": {"departure_timeout": 4}}) as sfu,
-        running_stack(sfu, postgres, "http://127.0.0.1:9/v1", Path(folder) / "recorder") as stack,
-    ):
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends our children too, as Ctrl-C does
+    with tempfile.TemporaryDirectory(prefix="bench-hostile-") as folder, _stack(Path(folder)) as stack:
         found = asyncio.run(_measured(stack, messages, per_second))
     headings = [
         "MB sent",
@@ -90,6 +88,18 @@ def hostile(
     too_much = found.most - found.before > PROMISED_MB or found.row_mb > PROMISED_ROW_MB
     if too_much or found.saved is None or found.saved > PROMISED_SECONDS or found.lost_words:
         sys.exit(1)
+
+
+@contextmanager
+def _stack(folder: Path) -> Iterator[Stack]:
+    postgres = EmbeddedPostgres(folder / "postgres")
+    with run_sfu(folder / "sfu", overrides={"room": {"departure_timeout": 4}}) as sfu:
+        try:
+            asyncio.run(migrate(postgres.start()))
+            with running_stack(sfu, postgres, NO_WHISPER, folder / "recorder") as stack:
+                yield stack
+        finally:
+            postgres.stop()
 
 
 async def _measured(stack: Stack, messages: int, per_second: float) -> Measured:

@@ -43,6 +43,7 @@ TABLES = {
     "workers",
     "recorder_starts",
     "room_sessions",
+    "room_visits",
     "session_viewers",
     "access_log",
     "signed_out",

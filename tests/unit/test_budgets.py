@@ -1,5 +1,7 @@
 """How much of what participants send is taken."""
 
+from contextlib import suppress
+
 import pytest
 
 from agent.budgets import AN_ENTRY, DATA, WORDS, Bucket, Budgets, Limit
@@ -106,3 +108,19 @@ def test_identities_without_end_are_not_remembered_without_end(budgets: Budgets)
     for number in range(20_000):
         budgets.line(f"guest-{number}")
     assert len(budgets._buckets) < 10_000
+
+
+def test_readings_are_taken_as_often_as_anybody_measures_and_not_as_often_as_one_can(
+    budgets: Budgets, clock: Clock
+) -> None:
+    for _ in range(3600):  # four tracks, once a second
+        for _track in range(4):
+            budgets.reading("student")
+        clock.seconds += 1
+    for _ in range(121):
+        with suppress(MessageRefused):
+            budgets.reading("student")
+    with pytest.raises(MessageRefused) as refusal:
+        budgets.reading("student")
+    assert refusal.value.once
+    assert not refusal.value.words
