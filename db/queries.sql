@@ -99,12 +99,15 @@ where (s.status = 'in_progress' and s.lease_epoch > 0) or s.lease_owner is not n
 
 -- name: bind_room
 -- The session of a room ($1: its sid), which whoever asks first settles: the one that somebody records in it (of the release
--- before, which binds nothing), or in a room of its name ($3, null where it does not count), or else $2.
+-- before, which binds nothing), or in a room of its name ($3, null where it does not count), or else $2. To the recorder all
+-- have left for a moment where LiveKit's server is restarted, and its session is complete; a room that all have left
+-- stays for longer.
 insert into room_sessions (room_sid, session_id)
 values ($1, coalesce(
     (select session_id from sessions where lease_owner is not null and room_sid = $1 limit 1),
     (select session_id from sessions
-     where lease_owner is not null and lease_expires_at > now() and status = 'in_progress' and room_name = $3
+     where lease_owner is not null and lease_expires_at > now() and room_name = $3
+       and (status = 'in_progress' or updated_at > now() - interval '10 seconds')
      order by start_time desc limit 1),
     $2::uuid))
 on conflict (room_sid) do update set at = now()
@@ -183,7 +186,8 @@ returning attempts
 insert into recorder_starts (room_sid, worker, attempts, at)
 select $1, $3, 1, now()
 where not exists (select from sessions where lease_owner is not null and lease_expires_at > now()
-                  and (room_sid = $1 or (room_name = $2 and status = 'in_progress')))
+                  and (room_sid = $1 or (room_name = $2 and (status = 'in_progress'
+                                         or updated_at > now() - interval '10 seconds'))))
 on conflict (room_sid) do nothing
 returning true
 

@@ -121,7 +121,7 @@ async def test_a_worker_tells_what_it_does_and_of_whom_it_says_nothing(watched: 
         await until(lambda: stack.log("session_claimed", room=room))
         await stack.tell(student, "Said in the room.")
         assert await watched.value("recorder_rooms") == 1
-        assert await watched.value("recorder_recorders_started_total", by="livekit") == 1
+        assert await watched.value("recorder_recorders_started_total", by="own") == 1
         assert await watched.value("recorder_recorders_started_total", by="reconciler") == 0
         os.kill(int(stack.log("recording_began", room=room)[-1]["pid"]), signal.SIGKILL)
         await until(lambda: len(stack.log("session_claimed", room=room)) == 2)

@@ -29,17 +29,21 @@ async def test_words_in_flight_when_the_room_empties_are_saved_too(stack: Stack)
     assert "transcription_unavailable" not in {gap["reason"] for gap in record["gaps"]}
 
 
-async def test_a_second_recorder_in_a_room_writes_nothing_and_leaves(stack: Stack) -> None:
-    room = new_room()
-    async with stack.joining(room, "student-1", microphone=False) as student:
-        await until(lambda: stack.log("session_claimed", room=room))
-        async with api.LiveKitAPI(stack.sfu.url, stack.sfu.api_key, stack.sfu.api_secret) as livekit:
-            await livekit.agent_dispatch.create_dispatch(api.CreateAgentDispatchRequest(room=room))
-        await until(lambda: len(stack.log("recording_began", room=room)) == 2)
-        await until(lambda: stack.log("session_held_by_another_recorder", room=room))
-        await until(lambda: _recorders(stack, room, 1))
-        await stack.tell(student, "Said once.")
-    record = await stack.completed(room)
+async def test_a_second_recorder_in_a_room_writes_nothing_and_leaves(
+    stack: Stack, whisper_url: str, tmp_path: Path
+) -> None:
+    room, named = new_room(), {"RECORDER_DISPATCH": "named", "RECORDER_AGENT_NAME": "second"}
+    with running_stack(stack.sfu, stack.postgres, whisper_url, tmp_path, **named) as second:
+        async with stack.joining(room, "student-1", microphone=False) as student:
+            await until(lambda: stack.log("session_claimed", room=room))
+            async with api.LiveKitAPI(stack.sfu.url, stack.sfu.api_key, stack.sfu.api_secret) as livekit:
+                another = api.CreateAgentDispatchRequest(agent_name="second", room=room)
+                await livekit.agent_dispatch.create_dispatch(another)
+            await until(lambda: second.log("session_held_by_another_recorder", room=room))
+            await until(lambda: _recorders(stack, room, 1))
+            await stack.tell(student, "Said once.")
+        record = await stack.completed(room)
+        assert not list(second.spool.glob("*.jsonl"))
     assert record["lease_epoch"] == 1
     assert [entry["text"] for entry in record["transcript"]] == ["Said once."]
     assert len(record["participants"]) == 1
