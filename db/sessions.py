@@ -75,7 +75,7 @@ async def gathered(
     kept = session.copy()
 
     def put_together() -> Changes:
-        # Collecting garbage among a long session's events stops all threads for 0.2 s, and there are no cycles.
+        # Collecting garbage among so many events would stop all threads for 0.2 s; no cycles are made.
         gc.disable()
         try:
             return changes(kept, events, finished=finished, whose=whose)
