@@ -90,7 +90,7 @@ class Session:
     _leaves: dict[str, datetime] = field(default_factory=dict)
     _endings: list[SessionEnded] = field(default_factory=list)
     _told: dict[str | None, _Told] = field(default_factory=dict)  # by identity
-    _attendance: tuple[SessionInfo, Attendance] | None = None
+    _attendance: tuple[UUID | None, Attendance] | None = None
     _size: int = 0  # of all own words
     _refusal: tuple[int, set[int]] = field(default_factory=lambda: (0, set()))  # at which size, and which
 
@@ -125,11 +125,11 @@ class Session:
         return replace(self, _seen=set(), _endings=list(self._endings), _told=told)
 
     def _attended(self) -> Attendance:
-        if self._attendance is None or self._attendance[0] is not self.info:
-            # By the room's metadata alone: who owns it for having saved it is not the student for that.
-            student = self.info.user_id if self.info.proof == "metadata" else None
+        # By the room's metadata alone: who owns it for having saved it is not the student for that.
+        student = self.info.user_id if self.info.proof == "metadata" else None
+        if self._attendance is None or self._attendance[0] != student:
             found = attendance(self._joins.values(), self._leaves, self._endings, student)
-            self._attendance = self.info, found
+            self._attendance = student, found
         return self._attendance[1]
 
     @property
