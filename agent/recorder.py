@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from math import inf
 from pathlib import Path
 
 import stamina
@@ -18,6 +19,7 @@ from agent.allowance import Allowance
 from agent.backlog import Backlog
 from agent.clock import now
 from agent.holding import Holding
+from agent.pace import Pace
 from agent.predecessor import Predecessor, recorded_until
 from agent.session.doubles import without_doubles
 from agent.session.errors import LeaseLost, SessionNotSaved, what_failed
@@ -63,10 +65,12 @@ class Recorder:
         self._predecessor = Predecessor()
         self._predecessor.when_known(self._note_the_gap)
         self.when_claimed = self._predecessor.when_known
+        self._row_pace = Pace()
         self._away = False
         self._something_new = asyncio.Event()
         self._saved = asyncio.Condition()
         self._writing = asyncio.Lock()
+        self._writing_row = asyncio.Lock()  # an older one never after a newer one
 
     def record(self, event: Event) -> None:
         """Take in what happened."""
@@ -89,17 +93,32 @@ class Recorder:
         self._something_new.set()
 
     async def keep(self) -> None:
-        """Journal what is new, renew the lease, save what has ended; until cancelled."""
+        """Journal what is new, renew the lease, save what has ended; until cancelled.
+
+        What is new is journaled at once. The whole row is written again at a bounded rate, however much
+        still comes of a session that has ended.
+        """
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(LEASE_SECONDS / 3):
+                async with asyncio.timeout(min(LEASE_SECONDS / 3, self._row_due_in())):
                     await self._something_new.wait()
-            if self.session.ending is None or self._saved_version == self._version:
+            row_now = self._row_due_in() <= 0
+            if not row_now:
                 await asyncio.sleep(FLUSH_SECONDS)
             self._something_new.clear()
-            if (pause := await self._write_or_spool()) is not None:
+            if (pause := await self._write_or_spool(with_row=row_now)) is not None:
                 self._something_new.set()
                 await self._pause(pause)
+
+    @property
+    def _row_is_old(self) -> bool:
+        """There is more to tell of a session that has ended, or whose row says so."""
+        ended = self.session.ending is not None
+        return self._saved_version != self._version and (ended or self._row_is_final)
+
+    def _row_due_in(self) -> float:
+        """Seconds until the row may be written again; infinite while it need not be."""
+        return self._row_pace.seconds_to_wait if self._row_is_old else inf
 
     async def save(self) -> None:
         """Write the session as it stands, trying again after 1, 2 and 4 s.
@@ -121,7 +140,7 @@ class Recorder:
                     if attempt.num > 1:
                         log.warning("save_retried", attempt=attempt.num, after_seconds=2 ** (attempt.num - 2))
                     if self._saved_version < version:
-                        await self._attempt()
+                        await self._attempt(with_row=True)
         except Exception as error:
             log.error("session_not_saved", **what_failed(error), spooled=await self._secure())
             raise SessionNotSaved from None
@@ -178,10 +197,10 @@ class Recorder:
             await self._backlog.secure()
         self._backlog.abandon()
 
-    async def _write_or_spool(self) -> float | None:
+    async def _write_or_spool(self, *, with_row: bool) -> float | None:
         """One attempt; None when it succeeded, else the seconds after which another makes sense."""
         try:
-            await self._attempt()
+            await self._attempt(with_row=with_row)
         except LeaseLost:
             self._holding.lost()
             return AWAY_SECONDS
@@ -203,12 +222,12 @@ class Recorder:
             if self._away:
                 await self._secure()
 
-    async def _attempt(self) -> None:
+    async def _attempt(self, *, with_row: bool) -> None:
         """Write; what waits while that takes long, or fails, is brought to the disk.
 
         A database that hangs is noticed after ten seconds: nobody who kills us until then takes them along.
         """
-        writing = asyncio.create_task(self._write())
+        writing = asyncio.create_task(self._write_all() if with_row else self._write())
         try:
             while not (await asyncio.wait({writing}, timeout=SLOW_SECONDS))[0]:
                 await self._secure()
@@ -230,26 +249,49 @@ class Recorder:
                 self._saved.notify_all()
         return on_disk
 
-    async def _write(self) -> None:
-        """One attempt: everything unwritten into the journal, and the session itself when it has ended."""
+    async def _write_all(self) -> None:
+        """One attempt: everything unwritten and, when the session has ended, its row as it stands now."""
+        if self._holding.lease is None:
+            await self._write()  # what another recorder has journaled belongs into the row, too
+        async with self._writing_row:
+            if not self._row_is_old:
+                await self._write()
+                return
+            version, ended = self._version, self.session.ending is not None
+            with self._row_pace.doing():
+                whole = await sessions.gathered(self.session, [], finished=True)
+                await self._write(whole)
+        if ended:
+            log.info("session_saved", events=version)
+        async with self._saved:
+            self._saved_version = version if ended else 0
+            self._row_is_final = ended
+            self._saved.notify_all()
+
+    async def _write(self, whole: sessions.Changes | None = None) -> None:
+        """One attempt: everything unwritten into the journal, then the `whole` session where it is told.
+
+        Raises LeaseLost where the session is another's, or was while the whole of it was put together.
+        """
         async with self._writing:
             if self.session.start_time is None:
                 return
             ours_already = self._holding.lease is not None
+            if whole is not None and not ours_already:
+                raise LeaseLost
             async with self._holding.turn(self.session.info, self.session.start_time) as (connection, lease):
                 before = 0 if ours_already else await self._take_over(lease)
                 # Not before there is a connection: what comes while it is waited for is written, too.
                 batch, version = self._backlog.all(), self._version
-                ended = self.session.ending is not None
-                finished = version != self._saved_version and (ended or self._row_is_final)
                 whose = self._whose_version
-                changes = sessions.changes(
-                    self.session, batch, finished=finished, whose=whose != self._whose_written
-                )
-                room_sid = self.session.info.room_sid
-                mode = await sessions.write(
-                    connection, changes, self._next_seq, lease=lease, room_sid=room_sid
-                )
+                new_whose = whose != self._whose_written
+                changes = sessions.changes(self.session, batch, finished=False, whose=new_whose)
+                room_sid, mode = self.session.info.room_sid, None
+                for what in [changes] if whole is None else [changes, whole]:
+                    told = await sessions.write(
+                        connection, what, self._next_seq, lease=lease, room_sid=room_sid
+                    )
+                    mode = told or mode
             self._whose_written = whose
             if mode is not None:
                 self.session.info = replace(self.session.info, mode=mode)
@@ -257,12 +299,8 @@ class Recorder:
                 log.info("session_claimed", epoch=lease.epoch, events_before=before)
             self._next_seq += len(batch)
             await self._backlog.written(len(batch))
-        if ended and version != self._saved_version:
-            log.info("session_saved", events=version)
         async with self._saved:
-            self._saved_version = version if ended else 0
             self._secured_version = max(self._secured_version, version)
-            self._row_is_final = ended
             self._saved.notify_all()
 
     async def _take_over(self, claimed: Lease) -> int:

@@ -39,5 +39,6 @@ async def add_to_session(
         ending = conclude(session, now() - ago if ago is not None else None)
         if ending is not None and session.apply(ending):
             new.append(ending)
-        await sessions.write(turn.connection, sessions.changes(session, new, finished=True), history.next_seq)
+        changes = await sessions.gathered(session, new, finished=True)
+        await sessions.write(turn.connection, changes, history.next_seq)
     return session, len(new)

@@ -1,5 +1,7 @@
 """Reading and writing sessions. Who may write one: see `db.lease`."""
 
+import asyncio
+import gc
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from agent.session.restore import events_of
 from agent.session.rooms import Mode, SessionInfo
 from db.lease import LEASE_SECONDS, Lease
 from db.ownership import Whose, settle
-from db.pool import Connection, Pool
+from db.pool import Connection, Encoded, Pool, encoded_list
 from db.queries import queries
 
 
@@ -47,7 +49,7 @@ class Changes:
 
     session_id: UUID
     events: list[Event]
-    stays: list[Stay]
+    stays: Encoded
     finished: tuple[Any, ...] | None  # the session's own row; None while it need not be written
     whose: Whose | None = None  # None while that is written already
 
@@ -55,10 +57,32 @@ class Changes:
 def changes(session: Session, events: Sequence[Event], *, finished: bool, whose: bool = False) -> Changes:
     """These new events with the stays that they speak of; with the whole session when it is `finished`."""
     touched = {e.participant_sid for e in events if isinstance(e, ParticipantJoined | ParticipantLeft)}
-    stays = [stay for stay in session.stays if finished or stay.joined.participant_sid in touched]
+    session_id = session.info.session_id
+    stays = encoded_list(
+        _stay(session_id, stay)
+        for stay in (session.stays if finished or touched else ())
+        if finished or stay.joined.participant_sid in touched
+    )
     told_whose = Whose(session.info, session.owner, session.viewers) if finished or whose else None
     row = _row(session) if finished else None
-    return Changes(session.info.session_id, list(events), stays, row, told_whose)
+    return Changes(session_id, list(events), stays, row, told_whose)
+
+
+async def gathered(
+    session: Session, events: Sequence[Event], *, finished: bool, whose: bool = False
+) -> Changes:
+    """The same of a session as it stands now, while others have their turn: it may take seconds."""
+    kept = session.copy()
+
+    def put_together() -> Changes:
+        # Collecting garbage among so many events would stop all threads for 0.2 s; no cycles are made.
+        gc.disable()
+        try:
+            return changes(kept, events, finished=finished, whose=whose)
+        finally:
+            gc.enable()
+
+    return await asyncio.to_thread(put_together)
 
 
 async def write(
@@ -100,7 +124,7 @@ async def _write_changes(
         [at for _, at, _ in rows],
         [kind for kind, _, _ in rows],
         [data for _, _, data in rows],
-        [_stay(what.session_id, stay) for stay in what.stays],
+        what.stays,
     )
     if not ours:
         raise LeaseLost
@@ -129,9 +153,9 @@ def _row(session: Session) -> tuple[Any, ...]:
         "completed" if ending else "in_progress",
         session.start_time,
         ending.at if ending else None,
-        session.transcript(),
+        encoded_list(session.transcript()),
         session.quality_metrics(),
-        session.gaps(),
+        encoded_list(session.gaps()),
         ending.reason if ending else None,
         session.coverage(),
     )

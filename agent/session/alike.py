@@ -45,7 +45,7 @@ class Source:
         places = [self._free(word, near) for word in words] if near else []
         if sum(map(bool, places)) <= ENOUGH * len(words):
             return False
-        for place in (chain := self._in_one_run(words, places) or _chain(places)):
+        for place in (chain := self._in_one_run(words, places) or _chain(_dense(places))):
             self._taken[place] = 1
         return bool(chain)
 
@@ -104,6 +104,17 @@ def _joined(stretches: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
         yield begin, end
 
 
+def _dense(places: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Only those places about which there are enough others: without these there is no chain."""
+    spots = sorted(place for found_at in places for place in found_at)
+    enough, reach = int(ENOUGH * len(places)) + 1, 2 * len(places)
+    kept: set[int] = set()
+    for first, last in zip(spots, spots[enough - 1 :], strict=False):
+        if last - first < reach:
+            kept.update(range(first, first + reach))
+    return [[place for place in found_at if place in kept] for found_at in places]
+
+
 def _chain(places: Sequence[Sequence[int]]) -> list[int]:
     """The most words matched in order, of several such with the fewest between; none where not alike."""
     rows: list[dict[int, Found]] = []
@@ -129,6 +140,8 @@ def _chain(places: Sequence[Sequence[int]]) -> list[int]:
 
 def _best(rows: Sequence[dict[int, Found]], n: int, place: int) -> Found | None:
     """The longest chain that ends with the n-th word here; None where too many words are before it."""
+    if n and (before := rows[n - 1].get(place - 1)) is not None:
+        return before[0] + 1, before[1], (n - 1, place - 1)  # hardly any other is longer
     best: Found | None = (1, 0, None) if n <= RUN else None
     for back in range(1, min(RUN + 1, n) + 1):
         row = rows[n - back]

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from agent.session.bounds import MOST, OWN_WORDS_REFUSED, beyond, size_of
 from agent.session.connection import QualityState, states_of
 from agent.session.coverage import Known, coverage
 from agent.session.events import (
@@ -88,7 +89,9 @@ class Session:
     _leaves: dict[str, datetime] = field(default_factory=dict)
     _endings: list[SessionEnded] = field(default_factory=list)
     _told: dict[str | None, _Told] = field(default_factory=dict)  # by identity
-    _attendance: tuple[SessionInfo, Attendance] | None = None
+    _attendance: tuple[UUID | None, Attendance] | None = None
+    _size: int = 0  # of all own words
+    _refusal: tuple[int, set[int]] = field(default_factory=lambda: (0, set()))  # at which size, and which
 
     def apply(self, event: Event) -> bool:
         """Take the event in; False when it was known already."""
@@ -110,6 +113,7 @@ class Session:
                 self._endings.append(event)
                 self._attendance = None
             case _:
+                self._size += size_of(event) if isinstance(event, UtteranceHeard) else 0
                 _keep(self._told.setdefault(event.identity, _Told()), event)
         return True
 
@@ -120,11 +124,11 @@ class Session:
         return replace(self, _seen=set(), _endings=list(self._endings), _told=told)
 
     def _attended(self) -> Attendance:
-        if self._attendance is None or self._attendance[0] is not self.info:
-            # By the room's metadata alone: who owns it for having saved it is not the student for that.
-            student = self.info.user_id if self.info.proof == "metadata" else None
+        # By the room's metadata alone: who owns it for having saved it is not the student for that.
+        student = self.info.user_id if self.info.proof == "metadata" else None
+        if self._attendance is None or self._attendance[0] != student:
             found = attendance(self._joins.values(), self._leaves, self._endings, student)
-            self._attendance = self.info, found
+            self._attendance = student, found
         return self._attendance[1]
 
     @property
@@ -217,15 +221,35 @@ class Session:
     def _missing(self, identity: str | None) -> list[GapNoted]:
         if identity is None:
             return self._of(None).gaps
-        return list(missing(identity, self._said(identity), self._states(identity), self._of(identity).gaps))
+        refused = self._refused(identity)
+        of_words = missing(identity, self._said(identity), self._states(identity), self._of(identity).gaps)
+        return [*of_words, *([refused] if refused else [])]
 
     def _said(self, identity: str | None) -> list[UtteranceHeard]:
         """Their utterances, own words within their stays; of whom nobody saw, as they are."""
-        utterances, stays = self._of(identity).utterances, self._attended().of.get(identity or "")
+        beyond = self._beyond()
+        utterances = [u for u in self._of(identity).utterances if not beyond or id(u) not in beyond]
+        stays = self._attended().of.get(identity or "")
         if not stays:
             return utterances
         there = presence(stays)
         return [clipped(utterance, there) for utterance in utterances]
+
+    def _beyond(self) -> set[int]:
+        """Own words, by `id`, that are more than a record can hold."""
+        if self._refusal[0] != self._size:
+            own = (u for u in self.utterances if u.source == "data" and u.text)
+            self._refusal = self._size, beyond(own) if self._size > MOST else set()
+        return self._refusal[1]
+
+    def _refused(self, identity: str) -> GapNoted | None:
+        """From the first to the last of their own words that the record cannot hold."""
+        beyond = self._beyond()
+        refused = [u for u in self._of(identity).utterances if id(u) in beyond] if beyond else []
+        if not refused:
+            return None
+        begin, until = min(u.at for u in refused), max(u.end for u in refused)
+        return GapNoted(at=begin, until=until, what="transcript", reason=OWN_WORDS_REFUSED, identity=identity)
 
     def _present(self, identity: str) -> list[Span]:
         last = self.last_evidence
