@@ -22,7 +22,8 @@ ONE, TWO, THREE = (sentence(number) for number in ("0890", "0920", "0930"))
 KEY = "a key that the room shares"
 POINTS = 0.1  # of percent, that a share of lost packets may be off
 SECONDS = 0.3  # that a gap's ends may be off: a packet comes every 0.4 s in a pause, signals take 0.1 s
-RESUBSCRIBED = 3.0  # s; LiveKit's server looks so often at what may be subscribed to again
+# s, which LiveKit's server takes to end a subscription, and to look whether it may subscribe again
+UNSUBSCRIBED, RESUBSCRIBED = 0.3, 3.0
 FIRST_MOMENTS = ("subscribing", "recorder_joined_late")
 
 
@@ -165,7 +166,15 @@ async def withdrawn(rig: Rig) -> list[Row]:
     return [
         *rows_of_words(case, record, {"student-1": [ONE.words, THREE.words]}),
         loss_row(case, record, "student-1"),
-        gap_row(case, record, "student-1", "not_permitted", withdrawn_at, granted_at, late=RESUBSCRIBED),
+        gap_row(
+            case,
+            record,
+            "student-1",
+            "not_permitted",
+            withdrawn_at,
+            granted_at,
+            late=(UNSUBSCRIBED, RESUBSCRIBED),
+        ),
     ]
 
 
@@ -282,9 +291,9 @@ def gap_row(
     begin: datetime,
     end: datetime,
     *,
-    late: float = 0.0,
+    late: tuple[float, float] = (0.0, 0.0),
 ) -> Row:
-    """One gap of theirs has that reason, and it is from then to then, or up to so many seconds later."""
+    """One gap of theirs has that reason, and it is from then to then, or up to so many seconds `late`."""
     gaps = _gaps(record, identity)
     fitting = [gap for gap in gaps if gap["reason"] == reason]
     truth = f"{identity}: {reason} for {(end - begin).total_seconds():.1f} s"
@@ -298,7 +307,7 @@ def gap_row(
         truth,
         f"{(until - since).total_seconds():.1f} s",
         ", ".join(f"{error:+.2f} s" for error in errors),
-        abs(errors[0]) <= SECONDS and -SECONDS <= errors[1] <= SECONDS + late,
+        all(-SECONDS <= error <= SECONDS + more for error, more in zip(errors, late, strict=True)),
     )
 
 
