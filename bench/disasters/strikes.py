@@ -36,10 +36,10 @@ def _holder(log: Callable[..., list[Line]], room: str) -> Line | None:
 
 
 def job_of(rig: Rig, room: str) -> int:
-    """The process of the recorder that writes the room's session."""
+    """The process of the recorder that writes the room's session; where it is a thread, its worker's."""
     holder = _holder(rig.log, room)
     assert holder is not None
-    return int(holder["pid"])
+    return int(holder.get("pid") or worker_of(rig, room).pid)
 
 
 def worker_of(rig: Rig, room: str) -> Worker:
