@@ -72,6 +72,8 @@ class Blows:
         while not self._load.over:
             await asyncio.sleep(self._random.uniform(*BREATHERS))
             blow = self._next()
+            if blow == "job" and self._rig.threads:
+                blow = "worker"
             try:
                 await self._strike(blow)
             except Exception as error:  # the rooms go on all the same, and are judged

@@ -90,6 +90,11 @@ class Rig:
     workers: list[Worker] = field(default_factory=list)
 
     @property
+    def threads(self) -> bool:
+        """Whether a room's recorder is a thread of its worker: it dies with all the others there."""
+        return os.environ.get("RECORDER_JOBS") == "thread"
+
+    @property
     def spool(self) -> Path:
         """One for all workers, as on one host."""
         return self.folder / "spool"

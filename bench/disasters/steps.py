@@ -52,7 +52,7 @@ class Step:
         return rig.wire.holding(
             self.statement,
             answer=self.answer,
-            whose=lambda pid: (pid in {worker.pid for worker in rig.workers}) == by_worker,
+            whose=lambda pid: (pid in {worker.pid for worker in rig.workers}) == (by_worker or rig.threads),
         )
 
 

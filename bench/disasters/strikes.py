@@ -70,6 +70,8 @@ async def kill_in_room(
 ) -> Loss:
     """Kill, and wait until a recorder listens to the room. `before`: done as soon as the target is dead."""
     killed_at, room = datetime.now(UTC), truth.room
+    if target == "job" and rig.threads:
+        target = "worker"
     match target:
         case "job":
             os.kill(job_of(rig, room), signal.SIGKILL)
