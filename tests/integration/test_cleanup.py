@@ -29,7 +29,7 @@ OF_A_DEAD_RECORDER = "gone+1-abc"
 
 async def left_behind(pool: Pool, room_name: str, began: datetime) -> UUID:
     """A session whose recorder died after somebody had said something."""
-    info = SessionInfo(UUID(room_name.removeprefix("coaching-")), room_name, "RM_gone")
+    info = SessionInfo(UUID(room_name.removeprefix("coaching-")), room_name, f"RM_{uuid4().hex}")
     joined = ParticipantJoined(
         at=began, identity="student-1", participant_sid="PA_1", name="Sam", role="student"
     )
