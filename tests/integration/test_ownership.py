@@ -39,7 +39,7 @@ class Story:
         self.recorder.record(self.join("guest", None))
 
     def info(self, user_id: UUID | None = None) -> SessionInfo:
-        return SessionInfo(self.session_id, f"coaching-{self.session_id}", "RM_x", user_id)
+        return SessionInfo(self.session_id, f"coaching-{self.session_id}", f"RM_{self.session_id}", user_id)
 
     def join(self, identity: str, user_id: UUID | None, *, student: bool = False) -> ParticipantJoined:
         return ParticipantJoined(
@@ -181,7 +181,11 @@ async def test_a_clients_mode_holds_where_the_rooms_metadata_tell_none(pool: Poo
     for told, expected in ((None, "voice"), ("video", "video")):
         session_id, viewer = uuid4(), Viewer(ATTRIBUTE)
         info = SessionInfo(
-            session_id, f"coaching-{session_id}", "RM_x", viewer.user_id, mode_known=told is not None
+            session_id,
+            f"coaching-{session_id}",
+            f"RM_{session_id}",
+            viewer.user_id,
+            mode_known=told is not None,
         )
         recorder = Recorder(info, pool, tmp_path)
         recorder.record(
