@@ -107,7 +107,8 @@ values ($1, coalesce(
     (select session_id from sessions where lease_owner is not null and room_sid = $1 limit 1),
     (select session_id from sessions
      where lease_owner is not null and lease_expires_at > now() and room_name = $3
-       and (status = 'in_progress' or updated_at > now() - interval '10 seconds')
+       and (status = 'in_progress'
+            or (updated_at > now() - interval '10 seconds' and end_reason is distinct from 'room_closed'))
      order by start_time desc limit 1),
     $2::uuid))
 on conflict (room_sid) do update set at = now()
@@ -187,7 +188,8 @@ insert into recorder_starts (room_sid, worker, attempts, at)
 select $1, $3, 1, now()
 where not exists (select from sessions where lease_owner is not null and lease_expires_at > now()
                   and (room_sid = $1 or (room_name = $2 and (status = 'in_progress'
-                                         or updated_at > now() - interval '10 seconds'))))
+                                         or (updated_at > now() - interval '10 seconds'
+                                             and end_reason is distinct from 'room_closed')))))
 on conflict (room_sid) do nothing
 returning true
 

@@ -23,6 +23,7 @@ from agent.session.rooms import SessionInfo
 from agent.spool import Spool
 from bench.stack import Stack, connected, new_room, running_stack, until
 from db.binding import bound, sessions_of_rooms
+from db.fleet import note_first_start
 from db.lease import Lease, claim, release
 from db.pool import Pool
 from db.sessions import purge_journal
@@ -62,6 +63,18 @@ async def test_a_room_without_a_session_of_its_own_goes_on_with_the_one_recorded
     await release(pool, lease)
     later = replace(info("RM_4"), id_from="sid")  # the name is used again
     assert (await bound(pool, later)).session_id == later.session_id
+
+
+@pytest.mark.parametrize(("end_reason", "goes_on"), [("room_empty", True), ("room_closed", False)])
+async def test_a_room_of_the_same_name_is_others_once_the_one_before_was_closed(
+    pool: Pool, end_reason: str, goes_on: bool
+) -> None:
+    first, second = (replace(info(sid), id_from="sid") for sid in ("RM_1", "RM_2"))
+    assert isinstance(await claim(pool, first, T0, "finishing-its-words"), Lease)
+    ended = "update sessions set status = 'completed', end_time = now(), end_reason = $1, updated_at = now()"
+    await pool.execute(ended, end_reason)
+    assert (await bound(pool, second)).session_id == (first if goes_on else second).session_id
+    assert await note_first_start(pool, "RM_3", first.room_name, "worker") != goes_on
 
 
 async def test_a_room_of_another_session_is_not_claimed(pool: Pool) -> None:
