@@ -101,7 +101,7 @@ where (s.status = 'in_progress' and s.lease_epoch > 0) or s.lease_owner is not n
 -- The session of a room ($1: its sid), which whoever asks first settles: the one that somebody records in it (of the release
 -- before, which binds nothing), or in a room of its name ($3, null where it does not count), or else $2. To the recorder all
 -- have left for a moment where LiveKit's server is restarted, and its session is complete; a room that all have left
--- stays for longer.
+-- stays for longer. One that was closed over their heads is over: the next of its name is others'.
 insert into room_sessions (room_sid, session_id)
 values ($1, coalesce(
     (select session_id from sessions where lease_owner is not null and room_sid = $1 limit 1),
