@@ -18,7 +18,8 @@ from agent.recorder import Recorder
 from agent.replay import replay
 from agent.session.census import FRESH
 from agent.session.errors import BoundToAnother
-from agent.session.events import ParticipantJoined
+from agent.session.events import ParticipantJoined, SessionEnded
+from agent.session.fold import ENDED_BY_PARTICIPANT
 from agent.session.rooms import SessionInfo
 from agent.spool import Spool
 from bench.stack import Stack, connected, new_room, running_stack, until
@@ -86,15 +87,23 @@ async def test_a_room_of_another_session_is_not_claimed(pool: Pool) -> None:
     assert await pool.fetchval("select count(*) from sessions") == 0
 
 
-async def test_a_recorder_that_could_not_ask_writes_to_the_rooms_session(pool: Pool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("when", ["at once", "as it closes", "as it is asked to save"])
+async def test_a_recorder_that_could_not_ask_writes_to_the_rooms_session(
+    pool: Pool, tmp_path: Path, when: str
+) -> None:
     first = await bound(pool, info())
     recorder = Recorder(info(), pool, tmp_path)
-    keeping = asyncio.create_task(recorder.keep())
     recorder.record(JOINED)
-    await until(lambda: pool.fetchval("select count(*) from session_events"))
-    keeping.cancel()
+    if when == "at once":
+        keeping = asyncio.create_task(recorder.keep())
+        await until(lambda: pool.fetchval("select count(*) from session_events"))
+        keeping.cancel()
+    elif when == "as it is asked to save":
+        recorder.record(SessionEnded(at=T0, reason=ENDED_BY_PARTICIPANT))
+        await recorder.save()
     await recorder.close()
     assert await pool.fetchval("select array_agg(session_id) from sessions") == [first.session_id]
+    assert not list(tmp_path.iterdir())
 
 
 async def test_a_recorder_in_a_restarted_servers_room_takes_it_for_its_session(
