@@ -98,7 +98,7 @@ class Recognising:
             self._recorder.record(spoken.unheard())
             if error.refused:
                 self._forget(path)
-        except asyncio.CancelledError:
+        except BaseException:  # cancelled, or nobody expected it: what stays on disk is the worker's
             self._recorder.record(spoken.unheard())
             raise
         else:

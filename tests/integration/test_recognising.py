@@ -163,6 +163,16 @@ async def test_what_is_refused_is_a_gap_and_not_kept(pool: Pool, info: SessionIn
     assert room.gaps == ["transcription_unavailable"]
 
 
+async def test_speech_is_a_gap_also_where_its_recognition_fails_as_nobody_expected(
+    pool: Pool, info: SessionInfo, tmp_path: Path
+) -> None:
+    async with recorded(pool, info, tmp_path, Whisper(ValueError("an answer of another form"))) as room:
+        room.says()
+        await until(lambda: room.gaps)
+    assert room.gaps == ["transcription_unavailable"]
+    assert room.files == [".utterance"]
+
+
 @pytest.mark.parametrize("away", ["it does not answer", "the room ends first"])
 async def test_what_nobody_answered_for_is_a_gap_and_stays_for_the_worker(
     pool: Pool, info: SessionInfo, tmp_path: Path, away: str
