@@ -127,6 +127,9 @@ where r.at < now() - interval '1 day'
   and not exists (select from sessions s where s.session_id = r.session_id and s.room_sid = r.room_sid
                   and (s.status = 'in_progress' or s.lease_owner is not null))
 
+-- name: purge_starts
+delete from recorder_starts where at < now() - interval '1 day'
+
 -- name: held_lately
 select lease_expires_at > now() - make_interval(secs => $2) from sessions where session_id = $1
 

@@ -142,6 +142,15 @@ async def test_rooms_of_sessions_that_are_over_are_forgotten_after_a_day(pool: P
     assert [row["room_sid"] for row in rows] == ["RM_live", "RM_new"]
 
 
+async def test_recorders_that_were_started_are_forgotten_after_a_day(pool: Pool) -> None:
+    for sid in ("RM_gone", "RM_new"):
+        assert await note_first_start(pool, sid, "coaching-x", "worker")
+    await pool.execute("update recorder_starts set at = now() - interval '2 days' where room_sid = 'RM_gone'")
+    await purge_journal(pool)
+    rows = await pool.fetch("select room_sid from recorder_starts")
+    assert [row["room_sid"] for row in rows] == ["RM_new"]
+
+
 async def sessions_in(stack: Stack, room: str) -> list[UUID]:
     async with connected(stack.dsn) as connection:
         rows = await connection.fetch("select session_id from sessions where room_name = $1", room)
