@@ -81,6 +81,7 @@ class Recognising:
         path: Path | None,
         own_words: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
+        adopted = samples is None
         try:
             if samples is not None:
                 path, samples = await self._keep(spoken, samples, path)
@@ -97,14 +98,17 @@ class Recognising:
             self._recorder.record(spoken.unheard())
             if error.refused:
                 self._forget(path)
-        except asyncio.CancelledError:
+        except BaseException:  # cancelled, or nobody expected it: what stays on disk is the worker's
             self._recorder.record(spoken.unheard())
             raise
         else:
             seconds = (spoken.end - spoken.begin).total_seconds()
             log.info("utterance_recognised", identity=spoken.identity, seconds=seconds)
-            # What several recorders before us kept of one sentence, each to its own end, is told once.
-            for event in without_doubles([spoken.heard(words)], self._recorder.session.utterances):
+            said = [spoken.heard(words)]
+            # What several recorders before us kept of one sentence, each to its own end, is told once; what
+            # we hear at once of somebody's two microphones, twice.
+            known = self._recorder.session.utterances if adopted else ()
+            for event in without_doubles(said, known):
                 self._recorder.record(event)
             self._forget(path)
 

@@ -129,7 +129,7 @@ class Recorder:
         version = self._version
         try:
             async for attempt in stamina.retry_context(
-                on=is_transient,
+                on=lambda error: is_transient(error) or isinstance(error, BoundToAnother),
                 attempts=SAVE_ATTEMPTS,
                 timeout=None,
                 wait_initial=1,
@@ -182,7 +182,7 @@ class Recorder:
                 while self._holding.lease is None and not self.superseded.is_set():
                     try:
                         await self._write()
-                    except LeaseLost:
+                    except (LeaseLost, BoundToAnother):
                         await asyncio.sleep(LOOK_SECONDS)
                     except Exception:  # `save` tells, and tries again
                         return
@@ -204,9 +204,7 @@ class Recorder:
         except LeaseLost:
             self._holding.lost()
             return AWAY_SECONDS
-        except BoundToAnother as other:  # of which the database could not tell us when we began
-            log.warning("room_belongs_to_another_session", session_id_now=str(other.session_id))
-            self.session.info = replace(self.session.info, session_id=other.session_id)
+        except BoundToAnother:
             return LOOK_SECONDS
         except Exception as error:
             passing = is_transient(error)
@@ -275,7 +273,8 @@ class Recorder:
     async def _write(self, whole: sessions.Changes | None = None) -> None:
         """One attempt: everything unwritten into the journal, then the `whole` session where it is told.
 
-        Raises LeaseLost where the session is another's, or was while the whole of it was put together.
+        Raises LeaseLost where the session is another's, or was while the whole of it was put together, and
+        BoundToAnother where the room is: the next attempt is for that one.
         """
         async with self._writing:
             if self.session.start_time is None:
@@ -283,19 +282,25 @@ class Recorder:
             ours_already = self._holding.lease is not None
             if whole is not None and not ours_already:
                 raise LeaseLost
-            async with self._holding.turn(self.session.info, self.session.start_time) as (connection, lease):
-                before = 0 if ours_already else await self._take_over(lease)
-                # Not before there is a connection: what comes while it is waited for is written, too.
-                batch, version = self._backlog.all(), self._version
-                whose = self._whose_version
-                new_whose = whose != self._whose_written
-                changes = sessions.changes(self.session, batch, finished=False, whose=new_whose)
-                room_sid, mode = self.session.info.room_sid, None
-                for what in [changes] if whole is None else [changes, whole]:
-                    told = await sessions.write(
-                        connection, what, self._next_seq, lease=lease, room_sid=room_sid
-                    )
-                    mode = told or mode
+            try:
+                turn = self._holding.turn(self.session.info, self.session.start_time)
+                async with turn as (connection, lease):
+                    before = 0 if ours_already else await self._take_over(lease)
+                    # Not before there is a connection: what comes while it is waited for is written, too.
+                    batch, version = self._backlog.all(), self._version
+                    whose = self._whose_version
+                    new_whose = whose != self._whose_written
+                    changes = sessions.changes(self.session, batch, finished=False, whose=new_whose)
+                    room_sid, mode = self.session.info.room_sid, None
+                    for what in [changes] if whole is None else [changes, whole]:
+                        told = await sessions.write(
+                            connection, what, self._next_seq, lease=lease, room_sid=room_sid
+                        )
+                        mode = told or mode
+            except BoundToAnother as other:  # of which the database could not tell us when we began
+                log.warning("room_belongs_to_another_session", session_id_now=str(other.session_id))
+                self.session.info = replace(self.session.info, session_id=other.session_id)
+                raise
             self._whose_written = whose
             if mode is not None:
                 self.session.info = replace(self.session.info, mode=mode)

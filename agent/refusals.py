@@ -18,7 +18,8 @@ log = structlog.stdlib.get_logger()
 
 OWN_WORDS_REFUSED = "own_words_refused"
 QUIET_SECONDS = 10.0  # what is refused sooner after the last belongs to the same gap
-_MOST_GAPS = 200
+_MOST_GAPS = 200  # from then on a gap goes on until it was quiet for long
+LONG_QUIET_SECONDS = 600.0
 _MOST_TOLD = 1_000
 
 
@@ -71,14 +72,13 @@ class Refusals:
 
     def _missing(self, identity: str, since: datetime, until: datetime, *, a_moment: bool) -> None:
         gap = self._open.get(identity)
-        if gap is None and self._gaps >= _MOST_GAPS:
-            return
         if gap is None:
             self._gaps += 1
         else:
             gap.timer.cancel()
             since = min(gap.since, since)
-        timer = asyncio.get_running_loop().call_later(QUIET_SECONDS, self._settle, identity)
+        quiet = QUIET_SECONDS if self._gaps <= _MOST_GAPS else LONG_QUIET_SECONDS
+        timer = asyncio.get_running_loop().call_later(quiet, self._settle, identity)
         self._open[identity] = _Gap(since, since if a_moment else max(until, since), timer)
 
     def _settle(self, identity: str) -> None:

@@ -10,9 +10,10 @@ Pure bookkeeping; time comes in with each call.
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 _Key = tuple[str, str]  # identity, segment id
+_SAME_SEGMENT = timedelta(minutes=2)  # a program that begins anew may count its segments anew
 _MOST_REMEMBERED = 1_000  # segments that are complete, and of how many senders which is the latest
 
 
@@ -43,7 +44,9 @@ class Segments:
         """A stream begins. With a new segment its sender has done with those before, final or not."""
         key = identity, segment_id
         segment = self._growing.get(key) or Segment(identity, segment_id, at, at, track_sid)
-        if before := self._complete_ones.get(key):
+        if (before := self._complete_ones.get(key)) and at - before.until > _SAME_SEGMENT:
+            del self._complete_ones[key]
+        elif before:
             segment.began, segment.track_sid = before.began, track_sid or before.track_sid
         segment.reading += 1
         if key not in self._growing and key not in self._complete_ones:

@@ -101,13 +101,14 @@ where (s.status = 'in_progress' and s.lease_epoch > 0) or s.lease_owner is not n
 -- The session of a room ($1: its sid), which whoever asks first settles: the one that somebody records in it (of the release
 -- before, which binds nothing), or in a room of its name ($3, null where it does not count), or else $2. To the recorder all
 -- have left for a moment where LiveKit's server is restarted, and its session is complete; a room that all have left
--- stays for longer.
+-- stays for longer. One that was closed over their heads is over: the next of its name is others'.
 insert into room_sessions (room_sid, session_id)
 values ($1, coalesce(
     (select session_id from sessions where lease_owner is not null and room_sid = $1 limit 1),
     (select session_id from sessions
      where lease_owner is not null and lease_expires_at > now() and room_name = $3
-       and (status = 'in_progress' or updated_at > now() - interval '10 seconds')
+       and (status = 'in_progress'
+            or (updated_at > now() - interval '10 seconds' and end_reason is distinct from 'room_closed'))
      order by start_time desc limit 1),
     $2::uuid))
 on conflict (room_sid) do update set at = now()
@@ -125,6 +126,9 @@ delete from room_sessions r
 where r.at < now() - interval '1 day'
   and not exists (select from sessions s where s.session_id = r.session_id and s.room_sid = r.room_sid
                   and (s.status = 'in_progress' or s.lease_owner is not null))
+
+-- name: purge_starts
+delete from recorder_starts where at < now() - interval '1 day'
 
 -- name: held_lately
 select lease_expires_at > now() - make_interval(secs => $2) from sessions where session_id = $1
@@ -187,7 +191,8 @@ insert into recorder_starts (room_sid, worker, attempts, at)
 select $1, $3, 1, now()
 where not exists (select from sessions where lease_owner is not null and lease_expires_at > now()
                   and (room_sid = $1 or (room_name = $2 and (status = 'in_progress'
-                                         or updated_at > now() - interval '10 seconds'))))
+                                         or (updated_at > now() - interval '10 seconds'
+                                             and end_reason is distinct from 'room_closed')))))
 on conflict (room_sid) do nothing
 returning true
 

@@ -208,3 +208,4 @@ async def purge_journal(pool: Pool) -> None:
         await connection.execute(queries["purge_journal"])
         await connection.execute(queries["purge_visits"])
         await connection.execute(queries["purge_bindings"])
+        await connection.execute(queries["purge_starts"])

@@ -5,6 +5,7 @@ tells about the same time. Each word stands for one word of the other source, on
 """
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import accumulate
@@ -18,6 +19,7 @@ RUN = 3  # so many words in a row at most have no like: more would be a statemen
 _SKIPPED = 6  # words of the other source in a row at most that lie between
 _LONGEST = timedelta(minutes=10)  # whatever times are claimed, nobody says one message for longer
 _MOST = 2000  # words, the nearest first, in which a like is sought
+_WORK = 2_000_000  # comparisons of all that a voice said; a talk of three hours takes a tenth of it
 
 Found = tuple[int, int, tuple[int, int] | None]  # words matched, minus those skipped, the match before
 
@@ -34,6 +36,7 @@ class Source:
         self._first = list(accumulate(map(len, said), initial=0))
         self._words = [word for words in said for word in words]
         self._taken = bytearray(len(self._words))
+        self._work = _WORK  # what is left of it: of whom it is used up only the very same words are alike
         self._places: dict[str, list[int]] = {}
         for place, word in enumerate(self._words):
             self._places.setdefault(word, []).append(place)
@@ -42,12 +45,24 @@ class Source:
         """Whether the other source's words are among these; if so, these stand for no others any more."""
         words = words_of(other.text)
         near = self._near(other) if words else []
-        places = [self._free(word, near) for word in words] if near else []
-        if sum(map(bool, places)) <= ENOUGH * len(words):
+        if not near:
             return False
-        for place in (chain := self._in_one_run(words, places) or _chain(_dense(places))):
+        counts = Counter(words)
+        free = {word: self._free(word, near) for word in counts}
+        if sum(min(count, len(free[word])) for word, count in counts.items()) <= ENOUGH * len(words):
+            return False
+        places = [free[word] for word in words]
+        for place in (chain := self._in_one_run(words, places) or self._in_order(places)):
             self._taken[place] = 1
         return bool(chain)
+
+    def _in_order(self, places: Sequence[Sequence[int]]) -> list[int]:
+        """Most of the words, with few between, as far as there is time to look."""
+        work = sum(map(len, places))
+        if work > self._work:
+            return []
+        self._work -= work
+        return _chain(_dense(places))
 
     def _near(self, other: UtteranceHeard) -> list[tuple[int, int]]:
         """Where the words of about that time are: from place to place."""
@@ -109,9 +124,11 @@ def _dense(places: Sequence[Sequence[int]]) -> list[list[int]]:
     spots = sorted(place for found_at in places for place in found_at)
     enough, reach = int(ENOUGH * len(places)) + 1, 2 * len(places)
     kept: set[int] = set()
+    until = 0
     for first, last in zip(spots, spots[enough - 1 :], strict=False):
         if last - first < reach:
-            kept.update(range(first, first + reach))
+            kept.update(range(max(first, until), first + reach))
+            until = first + reach
     return [[place for place in found_at if place in kept] for found_at in places]
 
 

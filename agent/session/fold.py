@@ -57,26 +57,27 @@ TOLD_BY_CLIENT = "told_by_client"  # no recorder has seen anything of the sessio
 class _Told:
     """What was told of one participant, or (microphones and scores aside) of the whole room."""
 
-    utterances: list[UtteranceHeard] = field(default_factory=list)
+    utterances: dict[UtteranceHeard, None] = field(default_factory=dict)  # in the order in which they came
     microphones: list[MicrophoneChanged] = field(default_factory=list)
     readings: list[QualityRead] = field(default_factory=list)
     scores: list[ConnectionQualityChanged] = field(default_factory=list)
     gaps: list[GapNoted] = field(default_factory=list)
-    segments: dict[tuple[str | None, str], UtteranceHeard] = field(default_factory=dict)
+    segments: dict[tuple[str | None, str, datetime], UtteranceHeard] = field(default_factory=dict)
 
     def copy(self) -> "_Told":
         return _Told(*(getattr(self, kept.name).copy() for kept in fields(self)))
 
     def say(self, event: UtteranceHeard) -> None:
-        """Of one segment the text that ended last."""
+        """Of one segment the text that ended last; one that began at another time only has its name."""
         if event.segment is not None:
-            known = self.segments.setdefault((event.sent_by, event.segment), event)
+            about = event.sent_by, event.segment, event.at
+            known = self.segments.setdefault(about, event)
             if (known.end, known.text) > (event.end, event.text):
                 return
             if known is not event:
-                self.utterances.remove(known)
-                self.segments[event.sent_by, event.segment] = event
-        self.utterances.append(event)
+                del self.utterances[known]
+                self.segments[about] = event
+        self.utterances[event] = None
 
 
 @dataclass(slots=True)

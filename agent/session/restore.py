@@ -1,6 +1,7 @@
 """Back from a session's stored record to events, for a session that goes on after its journal was purged.
 
-The connection's quality scores are not in the record: of the time before, their average is lost.
+The connection's quality scores are not in the record: of the time before, their average is lost. Nor is when
+microphones were on: what was missed of anybody who was there may have been said, so they count as on then.
 """
 
 from collections.abc import Iterator, Mapping
@@ -8,9 +9,11 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
+from agent.session.coverage import SPEECH_WITHOUT_WORDS
 from agent.session.events import (
     Event,
     GapNoted,
+    MicrophoneChanged,
     ParticipantJoined,
     ParticipantLeft,
     QualityRead,
@@ -29,6 +32,7 @@ def events_of(record: Row) -> list[Event]:
         *(_utterance(entry) for entry in record["transcript"]),
         *(QualityRead(at=row["read_at"], **{k: row[k] for k in _READING}) for row in record["readings"]),
         *(_gap(gap) for gap in record["gaps"]),
+        *_microphones(record),
         *([SessionEnded(at=record["end_time"], reason=record["end_reason"])] if record["end_reason"] else []),
     ]
 
@@ -65,6 +69,17 @@ def _utterance(entry: Row) -> UtteranceHeard:
         sent_by=entry.get("sent_by"),
         confirmed=bool(entry.get("confirmed")) if entry["source"] == "data" else None,
     )
+
+
+def _microphones(record: Row) -> Iterator[Event]:
+    """On while words were missed, as they were; of the whole room's, everybody's."""
+    everybody = {row["identity"] for row in record["participants"] if row["participant_sid"] is not None}
+    for number, gap in enumerate(map(_gap, record["gaps"])):
+        if gap.what == "quality" or gap.track is not None or gap.reason in SPEECH_WITHOUT_WORDS:
+            continue
+        for identity in sorted(everybody) if gap.identity is None else [gap.identity]:
+            for at, on in ((gap.at, True), (gap.until, False)):
+                yield MicrophoneChanged(at=at, identity=identity, track_sid=f"missed-{number}", on=on)
 
 
 def _gap(gap: Row) -> GapNoted:

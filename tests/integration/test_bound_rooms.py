@@ -18,11 +18,13 @@ from agent.recorder import Recorder
 from agent.replay import replay
 from agent.session.census import FRESH
 from agent.session.errors import BoundToAnother
-from agent.session.events import ParticipantJoined
+from agent.session.events import ParticipantJoined, SessionEnded
+from agent.session.fold import ENDED_BY_PARTICIPANT
 from agent.session.rooms import SessionInfo
 from agent.spool import Spool
 from bench.stack import Stack, connected, new_room, running_stack, until
 from db.binding import bound, sessions_of_rooms
+from db.fleet import note_first_start
 from db.lease import Lease, claim, release
 from db.pool import Pool
 from db.sessions import purge_journal
@@ -64,6 +66,18 @@ async def test_a_room_without_a_session_of_its_own_goes_on_with_the_one_recorded
     assert (await bound(pool, later)).session_id == later.session_id
 
 
+@pytest.mark.parametrize(("end_reason", "goes_on"), [("room_empty", True), ("room_closed", False)])
+async def test_a_room_of_the_same_name_is_others_once_the_one_before_was_closed(
+    pool: Pool, end_reason: str, goes_on: bool
+) -> None:
+    first, second = (replace(info(sid), id_from="sid") for sid in ("RM_1", "RM_2"))
+    assert isinstance(await claim(pool, first, T0, "finishing-its-words"), Lease)
+    ended = "update sessions set status = 'completed', end_time = now(), end_reason = $1, updated_at = now()"
+    await pool.execute(ended, end_reason)
+    assert (await bound(pool, second)).session_id == (first if goes_on else second).session_id
+    assert await note_first_start(pool, "RM_3", first.room_name, "worker") != goes_on
+
+
 async def test_a_room_of_another_session_is_not_claimed(pool: Pool) -> None:
     first, second = info(), info()
     await bound(pool, first)
@@ -73,15 +87,23 @@ async def test_a_room_of_another_session_is_not_claimed(pool: Pool) -> None:
     assert await pool.fetchval("select count(*) from sessions") == 0
 
 
-async def test_a_recorder_that_could_not_ask_writes_to_the_rooms_session(pool: Pool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("when", ["at once", "as it closes", "as it is asked to save"])
+async def test_a_recorder_that_could_not_ask_writes_to_the_rooms_session(
+    pool: Pool, tmp_path: Path, when: str
+) -> None:
     first = await bound(pool, info())
     recorder = Recorder(info(), pool, tmp_path)
-    keeping = asyncio.create_task(recorder.keep())
     recorder.record(JOINED)
-    await until(lambda: pool.fetchval("select count(*) from session_events"))
-    keeping.cancel()
+    if when == "at once":
+        keeping = asyncio.create_task(recorder.keep())
+        await until(lambda: pool.fetchval("select count(*) from session_events"))
+        keeping.cancel()
+    elif when == "as it is asked to save":
+        recorder.record(SessionEnded(at=T0, reason=ENDED_BY_PARTICIPANT))
+        await recorder.save()
     await recorder.close()
     assert await pool.fetchval("select array_agg(session_id) from sessions") == [first.session_id]
+    assert not list(tmp_path.iterdir())
 
 
 async def test_a_recorder_in_a_restarted_servers_room_takes_it_for_its_session(
@@ -118,6 +140,15 @@ async def test_rooms_of_sessions_that_are_over_are_forgotten_after_a_day(pool: P
     await purge_journal(pool)
     rows = await pool.fetch("select room_sid from room_sessions order by 1")
     assert [row["room_sid"] for row in rows] == ["RM_live", "RM_new"]
+
+
+async def test_recorders_that_were_started_are_forgotten_after_a_day(pool: Pool) -> None:
+    for sid in ("RM_gone", "RM_new"):
+        assert await note_first_start(pool, sid, "coaching-x", "worker")
+    await pool.execute("update recorder_starts set at = now() - interval '2 days' where room_sid = 'RM_gone'")
+    await purge_journal(pool)
+    rows = await pool.fetch("select room_sid from recorder_starts")
+    assert [row["room_sid"] for row in rows] == ["RM_new"]
 
 
 async def sessions_in(stack: Stack, room: str) -> list[UUID]:

@@ -120,15 +120,16 @@ async def test_words_that_an_agent_sends_are_not_heard_twice(stack: Stack) -> No
                 "language": "en-GB",
             },
         )
-        spoken = await counselor.say(sentence("0880"))
-        await counselor.send("transcript", {"text": "the second one", "timestamp": spoken.begin.timestamp()})
+        second = sentence("0880")
+        spoken = await counselor.say(second)
+        await counselor.send("transcript", {"text": second.words, "timestamp": spoken.begin.timestamp()})
         await student.say(sentence("0890"))
         heard = datetime.now(UTC)
         await student.send("session.end", {})
         await student.wait_for_message("session.saved", 60)
     transcript = (await stack.completed(room))["transcript"]
     own = [entry for entry in transcript if entry["identity"] == "counselor-ai"]
-    assert [entry["text"] for entry in own] == [said.words, "the second one"]
+    assert [entry["text"] for entry in own] == [said.words, second.words]
     assert {entry["source"] for entry in own} == {"data"}
     assert [entry.get("language") for entry in own] == ["en", None]
     assert {entry["speaker"] for entry in own} == {"counselor"}

@@ -163,6 +163,16 @@ async def test_what_is_refused_is_a_gap_and_not_kept(pool: Pool, info: SessionIn
     assert room.gaps == ["transcription_unavailable"]
 
 
+async def test_speech_is_a_gap_also_where_its_recognition_fails_as_nobody_expected(
+    pool: Pool, info: SessionInfo, tmp_path: Path
+) -> None:
+    async with recorded(pool, info, tmp_path, Whisper(ValueError("an answer of another form"))) as room:
+        room.says()
+        await until(lambda: room.gaps)
+    assert room.gaps == ["transcription_unavailable"]
+    assert room.files == [".utterance"]
+
+
 @pytest.mark.parametrize("away", ["it does not answer", "the room ends first"])
 async def test_what_nobody_answered_for_is_a_gap_and_stays_for_the_worker(
     pool: Pool, info: SessionInfo, tmp_path: Path, away: str
@@ -206,8 +216,24 @@ async def test_what_is_recorded_is_secured_once_it_is_in_the_journal_or_on_disk(
 async def test_one_sentence_that_two_recorders_kept_is_told_once(
     pool: Pool, info: SessionInfo, tmp_path: Path
 ) -> None:
-    async with recorded(pool, info, tmp_path, Whisper()) as room:
-        room.says()
-        room.says(Spoken("student", at(10.4), at(11.1)))
-        await until(lambda: room.whisper.asked == 2 and not room.files)
+    dead = KeptAudio(audio_folder(tmp_path), info, "dead+1", limit=10**9)
+    assert dead.keep(Spoken("student", at(10.4), at(11.1)), NOISE)
+    dead.close()
+    whisper = Whisper()
+    whisper.there.clear()
+    async with recorded(pool, info, tmp_path, whisper) as room:
+        await until(lambda: whisper.asked)
+        room.recorder.record(heard(10, "Said before."))
+        whisper.there.set()
+        await until(lambda: not room.files)
         assert room.words == ["Said before."]
+
+
+async def test_what_somebody_says_into_two_microphones_at_once_is_told_of_both(
+    pool: Pool, info: SessionInfo, tmp_path: Path
+) -> None:
+    async with recorded(pool, info, tmp_path, Whisper()) as room:
+        room.says(Spoken("student", at(12), at(12.5)))
+        room.says(Spoken("student", at(10), at(38)))
+        await until(lambda: room.whisper.asked == 2 and not room.files)
+        assert room.words == ["Said before.", "Said before."]

@@ -5,7 +5,6 @@ import asyncio
 import numpy as np
 
 from agent.recognition import Recogniser, Words
-from agent.session.errors import TranscriptionUnavailable
 from agent.settings import Settings
 from agent.utterances import RATE, Samples
 
@@ -15,7 +14,7 @@ NOISE: Samples = np.random.default_rng(1).integers(-9000, 9000, RATE).astype(np.
 class Whisper(Recogniser):
     """Hears words in `NOISE`, when it is there and does not refuse."""
 
-    def __init__(self, problem: TranscriptionUnavailable | None = None) -> None:
+    def __init__(self, problem: Exception | None = None) -> None:
         super().__init__(Settings(_env_file=None, openai_api_key="none"))
         self.problem = problem
         self.there = asyncio.Event()

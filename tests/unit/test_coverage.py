@@ -4,6 +4,8 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
+import pytest
+
 from agent.session.events import Event
 from agent.session.fold import fold
 from tests.unit.builders import gap, heard, info, joined, left, microphone, scored, told
@@ -201,6 +203,22 @@ def test_what_was_played_and_has_no_words_is_none_of_its_owners_speech() -> None
 def test_a_share_is_one_only_where_nothing_is_missed() -> None:
     session = fold(info(), [joined(0), left(90_000), heard(1, "Long.", lasting=80_000), gap(85_000, 85_001)])
     assert session.coverage()["share"] == 0.9999
+
+
+@pytest.mark.parametrize(("until", "missed"), [(60, 50), (10, 1)], ids=["many messages", "one message"])
+def test_own_words_that_were_refused_are_missed_of_whom_nobody_could_hear(until: int, missed: int) -> None:
+    refused = gap(10, until, "own_words_refused", "guest")
+    guest: list[Event] = [joined(0, "guest", sid="PA_g"), left(100, "guest", sid="PA_g"), refused]
+    coverage = fold(info(), [*PRESENT, heard(10, "Hello.", lasting=50), *guest]).coverage()
+    ledger = coverage["participants"]["guest"]
+    assert (ledger["missed"], ledger["share"]) == ({"own_words_refused": missed}, 0)
+    assert (ledger["audible"], ledger["heard"]) == (missed, 0)
+    assert coverage["share"] < 1
+
+
+def test_own_words_that_were_refused_of_whom_everybody_heard_miss_nothing() -> None:
+    ledger = of_student(heard(10, "Hello.", lasting=5), gap(12, 12, "own_words_refused", "student"))
+    assert (ledger["missed"], ledger["share"]) == ({}, 1)
 
 
 def test_which_gap_is_blamed_does_not_depend_on_which_came_first() -> None:

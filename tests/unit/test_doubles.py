@@ -1,6 +1,7 @@
 """What two recorders of one room have told is told once; what only one has told is kept."""
 
 from dataclasses import replace
+from time import perf_counter
 
 import pytest
 
@@ -38,3 +39,18 @@ def test_what_only_one_has_told_is_kept(event: Event) -> None:
 def test_speech_whose_words_the_speaker_sends_is_told_once() -> None:
     spoken = UtteranceHeard(at=at(30), end=at(33), identity="student", text="", source="data")
     assert without_doubles([replace(spoken, at=at(30.1))], [*THEIRS, spoken]) == []
+
+
+def test_speech_of_an_agent_is_not_taken_for_words_that_came_meanwhile() -> None:
+    spoken = UtteranceHeard(at=at(5), end=at(6), identity="student", text="", source="data")
+    assert without_doubles([spoken], [told(5, "Yes.", lasting=1)]) == [spoken]
+
+
+def test_of_much_that_was_told_the_like_is_soon_found() -> None:
+    known: list[Event] = [heard(3 * n, "Words.", lasting=2) for n in range(10_000)]
+    known += [told(0.25 * n, "Yes.", lasting=900) for n in range(10_000)]
+    later: list[Event] = [heard(40_000 + 3 * n, "Words.", lasting=2) for n in range(10_000)]
+    later += [told(40_000 + 0.25 * n, "Yes.", lasting=900) for n in range(10_000)]
+    began = perf_counter()
+    assert without_doubles([*known[::50], *later], known) == later
+    assert perf_counter() - began < 5

@@ -2,6 +2,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import permutations
 from random import Random
+from time import perf_counter
 from uuid import UUID
 
 import pytest
@@ -261,6 +262,23 @@ def test_a_copy_tells_the_same_while_the_session_grows() -> None:
     assert [line["text"] for line in kept.transcript()] == ["hello"]
     assert len(kept.stays) == 1
     assert len(session.transcript()) == 2
+
+
+def test_a_segment_that_began_later_under_the_same_name_replaces_none() -> None:
+    words = partial(UtteranceHeard, identity="student", source="data", told="person", segment="1")
+    texts = [words(at=at(n), end=at(n + 1), text=f"sentence {n}") for n in (1, 500)]
+    for order in permutations(texts):
+        assert len(fold(info(), [joined(0), *order]).utterances) == 2
+
+
+def test_a_segment_that_is_told_anew_again_and_again_takes_no_long_time() -> None:
+    words = partial(UtteranceHeard, identity="student", source="data", told="person")
+    many = [words(at=at(n), end=at(n + 1), text=f"sentence {n}") for n in range(8_000)]
+    anew = [words(at=at(0), end=at(9_000 + n), text=f"version {n}", segment="1") for n in range(8_000)]
+    began = perf_counter()
+    session = fold(info(), [joined(0), *many, *anew])
+    assert perf_counter() - began < 5
+    assert len(session.utterances) == 8_001
 
 
 def test_the_text_of_a_segment_that_ended_last_replaces_the_others_in_any_order() -> None:

@@ -3,6 +3,8 @@
 from random import Random
 from time import perf_counter
 
+import pytest
+
 from agent.session.own_words import accounted_for
 from agent.session.spans import Span
 from tests.unit.builders import at, told
@@ -49,8 +51,25 @@ def test_words_pay_for_the_nearest_speech_first_and_only_once() -> None:
 
 
 def test_a_message_of_several_stretches_accounts_for_each_of_them() -> None:
-    speech = [said(10, 12), said(13, 15), said(16, 17)]
-    assert accounted_for(speech, [told(17.5, TEN_WORDS)]) == speech
+    speech = [said(10, 11.4), said(12, 13.3), said(14, 15)]
+    assert accounted_for(speech, [told(15.5, TEN_WORDS)]) == speech
+    slowly = [said(10, 12), said(13, 15), said(16, 17)]
+    assert accounted_for(slowly, [told(10, TEN_WORDS, lasting=7)]) == slowly  # came as they were said
+    assert accounted_for(slowly, [told(17.5, TEN_WORDS)]) == slowly[1:]  # as far as anybody can tell
+
+
+@pytest.mark.parametrize("wpm", [110, 150, 200])
+@pytest.mark.parametrize("as_said", [True, False], ids=["sent as they are said", "sent at once"])
+def test_words_of_one_sentence_do_not_account_for_the_next(wpm: int, as_said: bool) -> None:
+    lasts = 10 * 60 / wpm
+    speech = [said(begin, begin + lasts) for begin in (10, 10.6 + lasts, 11.2 + 2 * lasts)]
+    sent = [
+        told((span.begin - at(0)).total_seconds(), TEN_WORDS, lasting=lasts if as_said else 0)
+        for span in speech
+    ]
+    assert accounted_for(speech, sent) == speech
+    assert accounted_for(speech, sent[:1]) == speech[:1]
+    assert accounted_for(speech, sent[::2]) == speech[::2]
 
 
 def test_several_messages_account_for_one_stretch_together() -> None:

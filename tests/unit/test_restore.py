@@ -6,7 +6,19 @@ from typing import Any
 from agent.session.events import Event, UtteranceHeard, iso
 from agent.session.fold import Session, fold
 from agent.session.restore import events_of
-from tests.unit.builders import STUDENT_ID, ended, gap, heard, info, joined, left, reading, scored, told
+from tests.unit.builders import (
+    STUDENT_ID,
+    ended,
+    gap,
+    heard,
+    info,
+    joined,
+    left,
+    microphone,
+    reading,
+    scored,
+    told,
+)
 
 EVENTS: list[Event] = [
     joined(0, name="Sam", user_id=STUDENT_ID),
@@ -75,6 +87,20 @@ def test_own_words_from_a_record_stand_as_they_stood() -> None:
     assert again.transcript() == whole.transcript()
     with_the_original = fold(info(), [*events_of(record_of(whole)), *said, sent])
     assert with_the_original.transcript() == whole.transcript()
+
+
+def test_what_was_missed_is_missed_still() -> None:
+    microphones = [microphone(0), microphone(2, "counselor")]
+    missed = [
+        gap(5, 9, "recorder_cut_off"),
+        gap(11, 12, "not_received", "student"),
+        gap(14, 15, "encrypted", "student"),
+    ]
+    said: list[Event] = [joined(0), joined(2, "counselor"), heard(3, "good morning", lasting=2)]
+    whole = fold(info(), [*said, *microphones, *missed, left(20), left(21, "counselor"), ended(21)])
+    assert whole.coverage()["share"] == 0.1667
+    restored = fold(info(), events_of(record_of(whole)))
+    assert restored.coverage()["share"] == 0.1667
 
 
 def test_what_is_restored_goes_on_like_the_session_itself() -> None:

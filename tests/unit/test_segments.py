@@ -117,6 +117,13 @@ def test_a_further_final_tells_the_segment_anew_from_when_it_began(sender: Sende
     assert sender.said == [("I think so", 1, 2), ("Well", 9, 9), ("I think so, yes.", 1, 60)]
 
 
+def test_a_program_that_begins_anew_may_count_its_segments_anew(sender: Sender) -> None:
+    sender.sends(1, "I think so.", "1", final=True)
+    sender.sends(200, "And how", "1")
+    sender.sends(201, "And how are you?", "1", final=True)
+    assert sender.said == [("I think so.", 1, 1), ("And how are you?", 200, 201)]
+
+
 def test_a_final_replaces_the_interim_that_stood_for_it(sender: Sender) -> None:
     sender.sends(1, "I think")
     sender.opens(2, "SG_2")

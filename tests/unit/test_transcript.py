@@ -1,4 +1,5 @@
 from dataclasses import replace
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -157,6 +158,23 @@ def test_in_a_flood_of_own_words_the_nearest_are_compared() -> None:
 
 def of_a_person(seconds: float, text: str, sent_by: str | None = None) -> UtteranceHeard:
     return replace(told(seconds, text), told="person", sent_by=sent_by)
+
+
+@pytest.mark.parametrize(
+    ("sung", "sent", "times"),
+    [
+        ("so the thing is that we go to the place and the rest is fine", "the " * 4000, 5),
+        ("la " * 90, ("la " * 31 + "w x y z ") * 8, 300),
+    ],
+    ids=["of one word", "of a song and other words"],
+)
+def test_one_word_again_and_again_takes_no_long_time(sung: str, sent: str, times: int) -> None:
+    said = [heard(30 * n, sung, lasting=28) for n in range(10)]
+    began = perf_counter()
+    lines = texts(*said, *(of_a_person(100 + n / 10, sent) for n in range(times)))
+    assert perf_counter() - began < 10
+    assert lines.count(sung) == len(said)
+    assert len(lines) == len(said) + times
 
 
 def test_a_persons_own_words_are_confirmed_by_what_was_heard_of_them() -> None:
