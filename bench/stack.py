@@ -67,12 +67,14 @@ class Stack:
         Who leaves at once may take them along; of who publishes nothing a packet is nobody's at first.
         """
         await caller.room.local_participant.send_text(text, topic="lk.transcription")
-        await until(lambda: self.journaled(text))
+        await until(lambda: self.journaled(caller.room.name, text))
 
-    async def journaled(self, text: str) -> bool:
+    async def journaled(self, room: str, text: str) -> bool:
         async with connected(self.dsn) as connection:
             count = await connection.fetchval(
-                "select count(*) from session_events where kind = 'UtteranceHeard' and data ->> 'text' = $1",
+                "select count(*) from session_events join sessions using (session_id) where room_name = $1"
+                " and kind = 'UtteranceHeard' and data ->> 'text' = $2",
+                room,
                 text,
             )
         return bool(count)

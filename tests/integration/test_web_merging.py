@@ -22,7 +22,9 @@ from tests.integration.web_client import TEN, Web, finished
 
 
 def recorder_of(session_id: UUID, user_id: UUID | None, pool: Pool, spool: Path) -> Recorder:
-    return Recorder(SessionInfo(session_id, f"coaching-{session_id}", "RM_x", user_id), pool, spool)
+    return Recorder(
+        SessionInfo(session_id, f"coaching-{session_id}", f"RM_{session_id}", user_id), pool, spool
+    )
 
 
 def begin(recorder: Recorder) -> None:
