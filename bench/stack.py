@@ -67,15 +67,16 @@ class Stack:
         Who leaves at once may take them along; of who publishes nothing a packet is nobody's at first.
         """
         await caller.room.local_participant.send_text(text, topic="lk.transcription")
-        await until(lambda: self.journaled(caller.room.name, text))
+        await until(lambda: self.journaled(text, caller.room.name))
 
-    async def journaled(self, room: str, text: str) -> bool:
+    async def journaled(self, text: str, room: str | None = None) -> bool:
+        """Whether these words were; `room`: in it alone."""
         async with connected(self.dsn) as connection:
             count = await connection.fetchval(
-                "select count(*) from session_events join sessions using (session_id) where room_name = $1"
-                " and kind = 'UtteranceHeard' and data ->> 'text' = $2",
-                room,
+                "select count(*) from session_events join sessions using (session_id) where kind = 'UtteranceHeard'"
+                " and data ->> 'text' = $1 and ($2::text is null or room_name = $2)",
                 text,
+                room,
             )
         return bool(count)
 

@@ -196,7 +196,7 @@ async def test_an_identity_that_is_a_users_id_is_the_students_and_an_agent_is_th
         ):
             await until(lambda: stack.log("session_claimed", room=room))
             await agent.send("transcript", {"speaker": "counselor", "text": "How are you?"})
-            await until(lambda: stack.journaled(room, "How are you?"))
+            await until(lambda: stack.journaled("How are you?", room))
             await student.send("session.end", {})
             await student.wait_for_message("session.saved", 90)
             assert await watch.look() == {"student": 200}
