@@ -74,7 +74,8 @@ class Stack:
         async with connected(self.dsn) as connection:
             count = await connection.fetchval(
                 "select count(*) from session_events join sessions using (session_id)"
-                " where kind = 'UtteranceHeard' and data ->> 'text' = $1 and ($2::text is null or room_name = $2)",
+                " where kind = 'UtteranceHeard' and data ->> 'text' = $1"
+                " and ($2::text is null or room_name = $2)",
                 text,
                 room,
             )
