@@ -35,6 +35,11 @@ class Metrics:
             ["by"],
             registry=of,
         )
+        self.rooms_waiting = Gauge(
+            "recorder_rooms_waiting",
+            "Rooms without a recorder, as every worker is full",
+            registry=of,
+        )
         self.rooms_given_up = Counter(
             "recorder_rooms_given_up",
             "Times that a room still had no recorder after five were started in vain",

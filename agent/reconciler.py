@@ -9,7 +9,7 @@ hung worker again.
 
 import asyncio
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
@@ -75,6 +75,7 @@ class Reconciler:
         self._trouble: str | None = None
         self._reconciled: float | None = None
         self._tidied: float | None = None
+        self._waiting_told: set[str] = set()  # sids of rooms that no worker has room for
         self._occupied_since: dict[str, float] = {}  # by room sid, as far as we have seen
         self._began = datetime.now(UTC)
         self._other_worker_told = False
@@ -143,10 +144,13 @@ class Reconciler:
         for room in given_up(lacking, started):
             log.error("room_without_recorder", room=room.room_name, room_sid=room.room_sid, attempts=ATTEMPTS)
             self._metrics.rooms_given_up.inc()
+        waiting: list[LiveRoom] = []
         for room in lacking:
-            if not self._launcher.takes_another():
-                break
-            await self._record(room, next(r for r in rooms if r.sid == room.room_sid), held)
+            if self._launcher.takes_another():
+                await self._record(room, next(r for r in rooms if r.sid == room.room_sid), held)
+            else:
+                waiting.append(room)
+        self._note_waiting(waiting)
         for session in abandoned((room.sid for room in rooms), held.values(), after=2 * FRESH):
             if await complete_abandoned(self._pool, session.session_id):
                 self._metrics.sessions_completed_abandoned.inc()
@@ -154,6 +158,21 @@ class Reconciler:
         self._reconciled = monotonic()
         await self._tidy(livekit)
         return next_look(looked_at, held, started)
+
+    def _note_waiting(self, rooms: Collection[LiveRoom]) -> None:
+        """Each room once for which every worker is full: nobody else would say that it goes unrecorded."""
+        if self._duty.others_ready:
+            return
+        for room in rooms:
+            if room.room_sid not in self._waiting_told:
+                log.error(
+                    "workers_full",
+                    room=room.room_name,
+                    room_sid=room.room_sid,
+                    setting="RECORDER_MAX_ROOMS",
+                )
+        self._waiting_told = {room.room_sid for room in rooms}
+        self._metrics.rooms_waiting.set(len(rooms))
 
     async def _tidy(self, livekit: api.LiveKitAPI) -> None:
         """Now and then: what no recorder ends, as none ever had it."""

@@ -59,6 +59,22 @@ async def test_the_next_room_goes_to_the_worker_that_is_not_full(
             assert in_a_row == 8
 
 
+async def test_a_room_for_which_every_worker_is_full_is_told_once_and_recorded_when_there_is_room(
+    sfu_of_its_own: Sfu, postgres_of_its_own: EmbeddedPostgres, whisper_url: str, tmp_path: Path
+) -> None:
+    quiet = {"microphone": False}
+    settings = {"RECORDER_MAX_ROOMS": "1", "RECORDER_RECONCILE_INTERVAL": "0.5"}
+    with running_stack(sfu_of_its_own, postgres_of_its_own, whisper_url, tmp_path, **settings) as stack:
+        first, second = new_room(), new_room()
+        async with AsyncExitStack() as staying:
+            async with stack.joining(first, "student-1", **quiet):
+                await until(lambda: stack.log("session_claimed", room=first))
+                await staying.enter_async_context(stack.joining(second, "student-1", **quiet))
+                await until(lambda: stack.log("workers_full", room=second))
+            await until(lambda: stack.log("session_claimed", room=second), within=60)
+        assert len(stack.log("workers_full")) == 1
+
+
 @asynccontextmanager
 async def _joined(room: str, large: Stack, small: Stack) -> AsyncIterator[None]:
     """Somebody in a new room that one of the two records."""
