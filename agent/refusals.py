@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from livekit import rtc
@@ -17,6 +17,7 @@ from agent.session.rooms import storable
 log = structlog.stdlib.get_logger()
 
 OWN_WORDS_REFUSED = "own_words_refused"
+A_MESSAGE = timedelta(seconds=1)  # as long as one takes to say, at least
 QUIET_SECONDS = 10.0  # what is refused sooner after the last belongs to the same gap
 _MOST_GAPS = 200  # from then on a gap goes on until it was quiet for long
 LONG_QUIET_SECONDS = 600.0
@@ -79,7 +80,7 @@ class Refusals:
             since = min(gap.since, since)
         quiet = QUIET_SECONDS if self._gaps <= _MOST_GAPS else LONG_QUIET_SECONDS
         timer = asyncio.get_running_loop().call_later(quiet, self._settle, identity)
-        self._open[identity] = _Gap(since, since if a_moment else max(until, since), timer)
+        self._open[identity] = _Gap(since, since if a_moment else max(until, since + A_MESSAGE), timer)
 
     def _settle(self, identity: str) -> None:
         gap = self._open.pop(identity)

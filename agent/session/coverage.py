@@ -10,7 +10,6 @@ record holds. Nothing counts but while its speaker was there, whatever times any
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from itertools import zip_longest
 from typing import Any
 
@@ -21,7 +20,6 @@ from agent.session.spans import Span, seconds, union, within, without
 TRANSCRIPTION_UNAVAILABLE = "transcription_unavailable"
 OWN_WORDS_MISSING = "own_words_missing"
 SPEECH_WITHOUT_WORDS = (TRANSCRIPTION_UNAVAILABLE, OWN_WORDS_MISSING)  # such a gap is exactly what was heard
-_A_MESSAGE = timedelta(seconds=1)  # that was refused, at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +46,7 @@ def ledger(known: Known) -> dict[str, Any]:
     speech = union([*told, *untold])
     audible = union([*_audible(known, present), *speech])
     if OWN_WORDS_REFUSED in spans:  # of whom nobody could hear, they are what was missed
-        refused = (Span(s.begin, max(s.end, s.begin + _A_MESSAGE)) for s in spans[OWN_WORDS_REFUSED])
-        silent = without(within(refused, present), audible)
+        silent = without(within(spans[OWN_WORDS_REFUSED], present), audible)
         spans[OWN_WORDS_REFUSED] += silent
         audible = union([*audible, *silent])
     unheard: list[Span] = []

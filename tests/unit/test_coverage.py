@@ -205,7 +205,7 @@ def test_a_share_is_one_only_where_nothing_is_missed() -> None:
     assert session.coverage()["share"] == 0.9999
 
 
-@pytest.mark.parametrize(("until", "missed"), [(60, 50), (10, 1)], ids=["many messages", "one message"])
+@pytest.mark.parametrize(("until", "missed"), [(60, 50), (11, 1)], ids=["many messages", "one message"])
 def test_own_words_that_were_refused_are_missed_of_whom_nobody_could_hear(until: int, missed: int) -> None:
     refused = gap(10, until, "own_words_refused", "guest")
     guest: list[Event] = [joined(0, "guest", sid="PA_g"), left(100, "guest", sid="PA_g"), refused]
