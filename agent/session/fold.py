@@ -199,7 +199,7 @@ class Session:
 
     def gaps(self) -> list[dict[str, Any]]:
         """What was missed, when and why; not the speech whose words came after all."""
-        missed = [gap for identity in self._told for gap in self._missing(identity)]
+        missed = {gap for identity in self._told for gap in self._missing(identity)}
         return [
             {"what": g.what, "from": iso(g.at), "until": iso(g.until), "reason": g.reason}
             | ({"identity": g.identity} if g.identity else {})

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from agent.session.events import Event, ParticipantJoined, Role, UtteranceHeard
+from agent.session.events import Event, ParticipantJoined, Role, UtteranceHeard, iso
 from agent.session.fold import (
     ENDED_BY_PARTICIPANT,
     RECORDER_LOST,
@@ -297,3 +297,9 @@ def test_the_text_of_a_segment_that_ended_last_replaces_the_others_in_any_order(
         session = fold(info(), [joined(0), *order])
         said = sorted(utterance.text for utterance in session.utterances)
         assert said == ["I think so.", "of another segment", "of another sender"]
+
+
+def test_what_is_left_of_two_gaps_alike_is_one() -> None:
+    whole, rest = gap(10, 14, identity="student"), gap(12, 14, identity="student")
+    session = fold(info(), [joined(0), heard(10, "Hello.", lasting=2), whole, rest, left(20), ended(20)])
+    assert [(g["from"], g["until"]) for g in session.gaps()] == [(iso(rest.at), iso(rest.until))]
