@@ -105,9 +105,11 @@ class Recognising:
             seconds = (spoken.end - spoken.begin).total_seconds()
             log.info("utterance_recognised", identity=spoken.identity, seconds=seconds)
             said = [spoken.heard(words)]
-            # What several recorders before us kept of one sentence, each to its own end, is told once; what
-            # we hear at once of somebody's two microphones, twice.
-            known = self._recorder.session.utterances if adopted else ()
+            # What several recorders kept or heard of one sentence, each to its own end, is told once; what
+            # we alone hear at once of somebody's two microphones, twice.
+            since = self._recorder.taken_over_at
+            shared = adopted or (since is not None and spoken.begin < since)
+            known = self._recorder.session.utterances if shared else ()
             for event in without_doubles(said, known):
                 self._recorder.record(event)
             self._forget(path)

@@ -51,6 +51,7 @@ class Recorder:
     ) -> None:
         self.session = Session(info)
         self.began_at = now()  # since when we see what happens in the room
+        self.taken_over_at: datetime | None = None  # what was said before it, another may have told
         self._pool = pool
         self._holding = Holding(pool)
         self.owner, self.superseded = self._holding.owner, self._holding.superseded
@@ -314,6 +315,7 @@ class Recorder:
 
     async def _take_over(self, claimed: Lease) -> int:
         """Go on with what an earlier recorder has journaled of the session; how many events that are."""
+        self.taken_over_at = now() if claimed.epoch > 1 else None
         history = await sessions.load_history(self._pool, claimed.session_id)
         self._next_seq = history.next_seq
         self._go_on_from(history.journaled)
