@@ -12,11 +12,10 @@ from agent.handlers import listen
 from agent.receiving import Receiving, is_encrypted
 from agent.recorder import TAKEN_OVER, Recorder
 from agent.session.events import GapNoted, milliseconds
+from agent.session.reasons import CONNECTION_LOST, ENCRYPTED, NOT_PERMITTED, NOT_RECEIVED
 from agent.session.rooms import storable
 
 SUBSCRIBING, JOINED_LATE = "subscribing", "recorder_joined_late"
-ENCRYPTED, NOT_PERMITTED, NOT_RECEIVED = "encrypted", "not_permitted", "not_received"
-CONNECTION_LOST = "connection_lost"
 
 STALL = timedelta(seconds=2)  # without a packet; in a pause (DTX) one comes every 0.4 s
 SOON = timedelta(seconds=5)  # a subscription takes a moment; what takes longer is withheld

@@ -18,13 +18,13 @@ from agent.recorder import Recorder
 from agent.session.coverage import TRANSCRIPTION_UNAVAILABLE
 from agent.session.doubles import without_doubles
 from agent.session.errors import TranscriptionUnavailable
+from agent.session.reasons import OWN_WORDS_MISSING
 from agent.spoken import Spoken, heard_in
 from agent.tasks import Tasks
 from agent.utterances import Samples
 
 log = structlog.stdlib.get_logger()
 
-OWN_WORDS_MISSING = "own_words_missing"
 FORGET_SECONDS = 1.0  # after the recorder has closed, when everything is written that will be
 
 

@@ -12,11 +12,11 @@ from agent.recorder import Recorder
 from agent.senders import can_be_heard
 from agent.session.errors import MessageRefused
 from agent.session.events import GapNoted
+from agent.session.reasons import OWN_WORDS_REFUSED
 from agent.session.rooms import storable
 
 log = structlog.stdlib.get_logger()
 
-OWN_WORDS_REFUSED = "own_words_refused"
 A_MESSAGE = timedelta(seconds=1)  # as long as one takes to say, at least
 QUIET_SECONDS = 10.0  # what is refused sooner after the last belongs to the same gap
 _MOST_GAPS = 200  # from then on a gap goes on until it was quiet for long

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 
 from agent.session.events import UtteranceHeard
 
-OWN_WORDS_REFUSED = "own_words_refused"
 MOST = 48_000_000  # bytes of all own words at most, as JSON: the row stays below 64 MB
 _ENTRY = 400  # bytes of an entry besides what its sender chose
 _CHARACTER = 6  # bytes at most, as JSON

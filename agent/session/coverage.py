@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from agent.session.bounds import OWN_WORDS_REFUSED
 from agent.session.events import GapNoted, MicrophoneChanged
+from agent.session.reasons import OWN_WORDS_MISSING, OWN_WORDS_REFUSED
 from agent.session.spans import Span, seconds, union, within, without
 
 TRANSCRIPTION_UNAVAILABLE = "transcription_unavailable"
-OWN_WORDS_MISSING = "own_words_missing"
 SPEECH_WITHOUT_WORDS = (TRANSCRIPTION_UNAVAILABLE, OWN_WORDS_MISSING)  # such a gap is exactly what was heard
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from agent.session.bounds import MOST, OWN_WORDS_REFUSED, beyond, size_of
+from agent.session.bounds import MOST, beyond, size_of
 from agent.session.connection import QualityState, states_of
 from agent.session.coverage import Known, coverage
 from agent.session.events import (
@@ -32,6 +32,7 @@ from agent.session.gaps import joined
 from agent.session.metrics import averages
 from agent.session.missing import missing, with_words
 from agent.session.ownership import Owner, best
+from agent.session.reasons import OWN_WORDS_REFUSED
 from agent.session.roles import owners_among
 from agent.session.rooms import SessionInfo, speaker_of
 from agent.session.spans import Span

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from agent.session.events import GapNoted
+from agent.session.reasons import CONNECTION_LOST, ENCRYPTED, NOT_PERMITTED, NOT_RECEIVED
 
-LASTING = ("connection_lost", "encrypted", "not_permitted", "not_received")
+LASTING = (CONNECTION_LOST, ENCRYPTED, NOT_PERMITTED, NOT_RECEIVED)
 
 
 def joined(gaps: Iterable[GapNoted]) -> Sequence[GapNoted]:

@@ -4,12 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from agent.session.connection import QualityState
-from agent.session.coverage import OWN_WORDS_MISSING, SPEECH_WITHOUT_WORDS
+from agent.session.coverage import SPEECH_WITHOUT_WORDS
 from agent.session.events import GapNoted, UtteranceHeard
 from agent.session.own_words import accounted_for
+from agent.session.reasons import CONNECTION_LOST, OWN_WORDS_MISSING
 from agent.session.spans import Span, rest_of, union, without
-
-CONNECTION_LOST = "connection_lost"  # LiveKit heard nothing more of a participant who had not left
 
 
 def with_words(utterances: Iterable[UtteranceHeard]) -> list[Span]:
