@@ -17,7 +17,7 @@ from agent.logs import configure_process
 from agent.recognition import Recogniser
 from agent.recorder import Recorder
 from agent.room import RoomRecording
-from agent.session.rooms import SessionInfo, session_info
+from agent.session.rooms import SessionInfo, names_another, session_info
 from agent.settings import settings_from_environment
 from db.binding import bound
 from db.pool import Pool, open_pool
@@ -48,7 +48,7 @@ async def record(ctx: JobContext) -> None:
     clock.set()  # this process may have waited for hours
     settings = settings_from_environment()
     room = ctx.job.room
-    info, problems = session_info(
+    told, problems = session_info(
         room.name,
         room.sid,
         room.metadata,
@@ -58,11 +58,9 @@ async def record(ctx: JobContext) -> None:
     async with AsyncExitStack() as stack:
         pool = await open_pool(settings.database_url.get_secret_value())
         stack.push_async_callback(pool.close)
-        told, info = info.session_id, await _bound(pool, info)
+        info = await _bound(pool, told)
         ctx.log_context_fields = {"room": room.name, "room_sid": room.sid, "session_id": str(info.session_id)}
-        if told != info.session_id and info.id_from == "metadata":
-            problems.append("session_id: the room belongs to another session already")
-        for problem in problems:
+        for problem in [*problems, *names_another(told, info.session_id)]:
             log.warning("room_metadata_ignored", problem=problem)
         recogniser: Recogniser = ctx.proc.userdata["recogniser"]
         stack.push_async_callback(recogniser.aclose)

@@ -51,16 +51,15 @@ async def who_is_in(livekit: api.LiveKitAPI, room_name: str) -> Occupancy:
         if error.code == api.TwirpErrorCode.NOT_FOUND:
             return Occupancy(None, witnessed=False)
         raise
-    visible = [p for p in listed.participants if not p.permission.hidden and p.kind != _EGRESS]
-    joined = [p.joined_at_ms / 1000 or p.joined_at for p in visible]
-    since = datetime.fromtimestamp(min(joined), UTC) if joined else None
+    visible = [p for p in listed.participants if _is_recorded(p)]
+    since = min(map(_joined_at, visible), default=None)
     agents = any(p.kind == _AGENT for p in visible)
     return Occupancy(since, any(p.permission.hidden for p in listed.participants), agents)
 
 
 def visit_of(told: ParticipantInfo, namespace: UUID, *, student: UUID | None = None) -> Visit | None:
     """The stay of somebody as LiveKit tells of it; None for who is not recorded."""
-    if told.permission.hidden or told.kind == _EGRESS:
+    if not _is_recorded(told):
         return None
     attributes = dict(told.attributes)
     return Visit(
@@ -70,8 +69,17 @@ def visit_of(told: ParticipantInfo, namespace: UUID, *, student: UUID | None = N
         role=role_of(told.identity, attributes, told.metadata, is_agent=told.kind == _AGENT),
         is_agent=told.kind == _AGENT,
         user_id=user_id_of(told.identity, attributes, namespace, student=student),
-        joined_at=datetime.fromtimestamp(told.joined_at_ms / 1000 or told.joined_at, UTC),
+        joined_at=_joined_at(told),
     )
+
+
+def _is_recorded(told: ParticipantInfo) -> bool:
+    """As `agent.presence` sees it."""
+    return not told.permission.hidden and told.kind != _EGRESS
+
+
+def _joined_at(told: ParticipantInfo) -> datetime:
+    return datetime.fromtimestamp(told.joined_at_ms / 1000 or told.joined_at, UTC)
 
 
 def admission(settings: Settings, room_name: str, identity: str) -> str:

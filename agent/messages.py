@@ -18,10 +18,10 @@ from agent.clock import now
 from agent.handlers import listen
 from agent.message_forms import QualityMessage, TranscriptMessage, checked, parsed
 from agent.own_words import OwnWords
-from agent.presence import is_recorded, role_in_room
+from agent.presence import is_agent, is_recorded, role_in_room
 from agent.recorder import Recorder
 from agent.refusals import Refusals
-from agent.senders import Senders, is_agent
+from agent.senders import Senders
 from agent.session.errors import MessageRefused
 from agent.session.events import QualityRead, Role
 from agent.session.rooms import speaker_of, storable

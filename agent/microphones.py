@@ -9,7 +9,7 @@ from livekit import rtc
 from agent.clock import now
 from agent.handlers import listen
 from agent.hearing import Hearing
-from agent.presence import is_recorded, published_already
+from agent.presence import is_recorded, is_voice, published_already
 from agent.published import Published
 from agent.recorder import Recorder
 from agent.session.events import MicrophoneChanged, milliseconds
@@ -142,9 +142,4 @@ class Microphones:
 
 
 def _is_microphone(publication: rtc.TrackPublication, who: rtc.Participant) -> bool:
-    return (
-        isinstance(who, rtc.RemoteParticipant)
-        and is_recorded(who)
-        and publication.kind == rtc.TrackKind.KIND_AUDIO
-        and publication.source != rtc.TrackSource.SOURCE_SCREENSHARE_AUDIO
-    )
+    return isinstance(who, rtc.RemoteParticipant) and is_recorded(who) and is_voice(publication)

@@ -12,9 +12,9 @@ from livekit import rtc
 from agent.budgets import Budgets
 from agent.handlers import listen
 from agent.own_words_held import OwnWordsHeld
-from agent.presence import is_recorded
+from agent.presence import is_agent, is_recorded
 from agent.recorder import Recorder
-from agent.senders import Senders, is_agent, voices
+from agent.senders import Senders, voices
 from agent.session.errors import MessageRefused
 from agent.session.events import UtteranceHeard, milliseconds
 from agent.session.rooms import storable

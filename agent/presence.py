@@ -42,10 +42,23 @@ def is_recorded(participant: rtc.RemoteParticipant) -> bool:
     )
 
 
+def is_agent(participant: rtc.RemoteParticipant) -> bool:
+    """Whether this is a program, by its token: nobody else can say so."""
+    return participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
+
+
+def is_voice(publication: rtc.TrackPublication) -> bool:
+    """Whether its owner speaks over it: what a screen share plays is not their voice."""
+    return (
+        publication.kind == rtc.TrackKind.KIND_AUDIO
+        and publication.source != rtc.TrackSource.SOURCE_SCREENSHARE_AUDIO
+    )
+
+
 def role_in_room(participant: rtc.RemoteParticipant) -> Role:
     """The role that a participant's attributes, metadata, identity and kind claim."""
     attributes, metadata = participant.attributes, participant.metadata
-    return role_of(participant.identity, attributes, metadata, is_agent=_is_agent(participant))
+    return role_of(participant.identity, attributes, metadata, is_agent=is_agent(participant))
 
 
 def published_already(
@@ -164,7 +177,7 @@ class Presence:
             name=storable(participant.name),
             role=role_in_room(participant),
             user_id=self._user_id(participant.identity, participant.attributes),
-            kind="agent" if _is_agent(participant) else None,
+            kind="agent" if is_agent(participant) else None,
         )
 
     def _user_id(self, identity: str, attributes: dict[str, str]) -> str | None:
@@ -228,7 +241,3 @@ class Presence:
                 GapNoted(at=since, until=now(), what="everything", reason="recorder_cut_off")
             )
         return since
-
-
-def _is_agent(participant: rtc.RemoteParticipant) -> bool:
-    return participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT

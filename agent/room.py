@@ -31,7 +31,7 @@ from agent.recorder import Recorder
 from agent.session.errors import SessionNotSaved
 from agent.session.events import SessionEnded
 from agent.session.fold import ENDED_BY_PARTICIPANT
-from agent.session.rooms import session_info
+from agent.session.rooms import names_another, session_info
 from agent.session_end import SessionEnd
 from agent.settings import Settings
 from agent.supervision import Supervision
@@ -160,9 +160,7 @@ class RoomRecording:
             settings.recorder_room_prefix,
             settings.web_user_id_namespace,
         )
-        if told.id_from == "metadata" and told.session_id != known.session_id:
-            problems.append("session_id: the room belongs to another session already")
-        for problem in problems:
+        for problem in [*problems, *names_another(told, known.session_id)]:
             log.warning("room_metadata_ignored", problem=problem)
         self._recorder.told_of_room(told)
         if self._recorder.session.info.user_id != known.user_id:

@@ -12,6 +12,7 @@ from typing import TypeVar
 from livekit import rtc
 
 from agent.handlers import listen
+from agent.presence import is_voice
 
 APPEARING_SECONDS = 10.0
 _MOST_REMEMBERED = 1_000  # who have left, and tracks
@@ -57,19 +58,9 @@ class Senders:
         self._appeared.set()
 
 
-def is_agent(participant: rtc.RemoteParticipant) -> bool:
-    """Whether this is a program, by its token: nobody else can say so."""
-    return participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
-
-
 def voices(participant: rtc.RemoteParticipant) -> list[rtc.RemoteTrackPublication]:
-    """The tracks over which they speak: what a screen share plays is not their voice."""
-    return [
-        publication
-        for publication in participant.track_publications.values()
-        if publication.kind == rtc.TrackKind.KIND_AUDIO
-        and publication.source != rtc.TrackSource.SOURCE_SCREENSHARE_AUDIO
-    ]
+    """The tracks over which they speak."""
+    return [publication for publication in participant.track_publications.values() if is_voice(publication)]
 
 
 def can_be_heard(participant: rtc.RemoteParticipant) -> bool:

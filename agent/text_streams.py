@@ -12,9 +12,8 @@ from agent.clock import now
 from agent.handlers import listen
 from agent.message_forms import MAX_BYTES, too_long
 from agent.messages import Messages
-from agent.presence import is_recorded
+from agent.presence import is_agent, is_recorded
 from agent.segments import Segment, Segments
-from agent.senders import is_agent
 from agent.session.errors import MessageRefused, what_failed
 from agent.session.rooms import storable
 from agent.tasks import Tasks

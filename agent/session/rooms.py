@@ -48,6 +48,12 @@ class SessionInfo:
         )
 
 
+def names_another(told: SessionInfo, session_id: UUID) -> list[str]:
+    """What is wrong with metadata that name another session than the one the room began with."""
+    another = told.id_from == "metadata" and told.session_id != session_id
+    return ["session_id: the room belongs to another session already"] if another else []
+
+
 def session_info(
     room_name: str, room_sid: str, metadata: str, prefix: str, namespace: UUID = DEFAULT_NAMESPACE
 ) -> tuple[SessionInfo, list[str]]:
