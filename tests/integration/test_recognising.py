@@ -15,10 +15,13 @@ from agent.recognising import Recognising
 from agent.recognition import Words
 from agent.recorder import Recorder
 from agent.session.errors import TranscriptionUnavailable
+from agent.session.events import Event
+from agent.session.fold import fold
 from agent.session.rooms import SessionInfo
 from agent.spoken import Spoken
 from bench.stack import until
 from db import sessions
+from db.lease import Lease, claim, release
 from db.pool import Pool
 from tests.integration.whisper_answers import NOISE, Whisper
 from tests.unit.builders import at, heard, joined
@@ -237,3 +240,23 @@ async def test_what_somebody_says_into_two_microphones_at_once_is_told_of_both(
         room.says(Spoken("student", at(10), at(38)))
         await until(lambda: room.whisper.asked == 2 and not room.files)
         assert room.words == ["Said before.", "Said before."]
+
+
+async def test_what_another_recorder_told_while_we_did_not_hold_the_session_is_told_once(
+    pool: Pool, info: SessionInfo, tmp_path: Path
+) -> None:
+    lease = await claim(pool, info, at(0), "another+1")
+    assert isinstance(lease, Lease)
+    theirs: list[Event] = [joined(0), heard(10, "Told by another.")]
+    async with pool.acquire() as connection:
+        what = sessions.changes(fold(info, theirs), theirs, finished=False)
+        await sessions.write(connection, what, 0, lease=lease)
+    await release(pool, lease, goes_on=True)
+    whisper = Whisper()
+    whisper.there.clear()
+    async with recorded(pool, info, tmp_path, whisper) as room:
+        room.says()  # we heard it as well, and its words come only now
+        await until(lambda: room.words == ["Told by another."])
+        whisper.there.set()
+        await until(lambda: whisper.asked == 1 and not room.files)
+        assert room.words == ["Told by another."]
